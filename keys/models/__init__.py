@@ -1,0 +1,23 @@
+"""What is true of users, key shares and protocol sessions, with the constraints that keep it so."""
+
+from keys.models.people import ApiKey, ApiUser, Operator, Policy
+from keys.models.receipts import Receipt, Statement
+from keys.models.sessions import Operation, ProtocolSession, SessionMessage
+from keys.models.shares import KeyShare, PairState, PartyIdentity, Scheme, ShareExport
+
+__all__ = [
+    "ApiKey",
+    "ApiUser",
+    "KeyShare",
+    "Operation",
+    "Operator",
+    "PairState",
+    "PartyIdentity",
+    "Policy",
+    "ProtocolSession",
+    "Receipt",
+    "Scheme",
+    "SessionMessage",
+    "ShareExport",
+    "Statement",
+]

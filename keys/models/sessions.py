@@ -1,0 +1,126 @@
+"""Long operations: a row first, a job second. Each transition is a guarded UPDATE that must change one row."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from keys.models.people import ApiUser
+from keys.models.shares import KeyShare
+
+
+class Operation(models.Model):
+    """One call of the API whose answer takes a protocol; also the memory of idempotent calls.
+
+    ::
+
+        pending -> done | failed
+    """
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(ApiUser, null=True, on_delete=models.CASCADE)
+    action = models.CharField(max_length=40)
+    state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
+    status = models.PositiveSmallIntegerField(null=True)
+    result = models.JSONField(null=True)
+    idempotency_key = models.CharField(max_length=200, null=True)
+    request_digest = models.BinaryField(max_length=32, null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "idempotency_key"], name="one_operation_per_idempotency_key"),
+            models.CheckConstraint(
+                name="operation_result_follows_state",
+                condition=Q(state="pending", result__isnull=True) | Q(state__in=["done", "failed"], status__isnull=False),
+            ),
+        ]
+
+
+class ProtocolSession(models.Model):
+    """One run of a protocol by this party in one room.
+
+    ::
+
+        joining -> waiting -> ready -> running -> settling -> done
+           |          |         |       |    ^        (receipts are still carried through the room)
+           |          |         |       v    |
+           |          |         |      parked
+           +----------+---------+-------+---------> failed
+
+    `lease_until` and `fence` say which worker has it: every guarded UPDATE names the fence.
+    """
+
+    class State(models.TextChoices):
+        JOINING = "joining"
+        WAITING = "waiting"
+        READY = "ready"
+        RUNNING = "running"
+        PARKED = "parked"
+        SETTLING = "settling"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=12)  # keygen, sign, reshare
+    state = models.CharField(max_length=8, choices=State.choices, default=State.JOINING)
+    operation = models.OneToOneField(Operation, null=True, on_delete=models.SET_NULL, related_name="session")
+    share = models.ForeignKey(KeyShare, on_delete=models.PROTECT, related_name="sessions")
+    params = models.JSONField(default=dict)
+    relay = models.CharField(max_length=300)
+    room = models.CharField(max_length=64)
+    room_size = models.PositiveSmallIntegerField(null=True)
+    # The order in which the relay filled its rooms: sessions are worked on in this order.
+    filled = models.BigIntegerField(null=True)
+    cursor = models.CharField(max_length=64, default="", blank=True)
+    posted = models.JSONField(default=list)  # fingerprints (hex) of the receipts that this room has from us
+    round = models.PositiveSmallIntegerField(default=0)
+    # 32-byte seed, inbound log and outbox are sealed under this session's own key, destroyed when it ends.
+    sealed_seed = models.BinaryField(null=True)
+    data_key = models.CharField(max_length=64, null=True)
+    sid = models.BinaryField(max_length=32, null=True)  # what its receipts are about: keygen sid or reshare rid
+    deadline = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    fence = models.BigIntegerField(default=0)
+    woken = models.BooleanField(default=False)
+    error = models.JSONField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["relay", "room", "share"], name="one_session_per_room_and_share"),
+            models.CheckConstraint(
+                name="ended_session_has_no_key",
+                condition=~Q(state__in=["done", "failed"]) | Q(sealed_seed__isnull=True, data_key__isnull=True),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "filled"]),
+            models.Index(fields=["room"]),
+        ]
+
+
+class SessionMessage(models.Model):
+    """A frame of a durable session: inbound ones verified before they are stored, the first per slot for ever;
+    outbound ones stored before they are first sent. Sealed under the session's key."""
+
+    session = models.ForeignKey(ProtocolSession, on_delete=models.CASCADE, related_name="messages")
+    outbound = models.BooleanField()
+    round = models.PositiveSmallIntegerField()
+    sender = models.BinaryField(max_length=32)
+    receiver = models.BinaryField(max_length=32)
+    sealed = models.BinaryField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "outbound", "round", "sender", "receiver"], name="first_message_per_slot"
+            )
+        ]

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ReshareConfig(AppConfig):
+    name = "reshare"
+    verbose_name = "Reshare"

@@ -1,0 +1,174 @@
+"""Every setting of a vertex, with the environment variable that it is read from; nothing else reads the environment."""
+
+from pathlib import Path
+
+import environ
+
+env = environ.Env()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- who this vertex is -------------------------------------------------------------------------------------------
+VERTEX_NAME: str = env.str("VERTEX_NAME", default="vertex")
+VERTEX_PUBLIC_URL: str = env.str("VERTEX_PUBLIC_URL", default="")
+# Only workers open the keystore: the master key is set for them alone (32 bytes, hex).
+VERTEX_KEYSTORE: str = env.str("VERTEX_KEYSTORE", default="")
+VERTEX_MASTER_KEY: str = env.str("VERTEX_MASTER_KEY", default="")
+VERTEX_ADMIN_TOKEN: str = env.str("VERTEX_ADMIN_TOKEN", default="")
+
+# --- relay --------------------------------------------------------------------------------------------------------
+VERTEX_RELAY_URL: str = env.str("VERTEX_RELAY_URL", default="http://127.0.0.1:8900")
+VERTEX_RELAY_API_KEY: str = env.str("VERTEX_RELAY_API_KEY", default="")
+# Hosts (host[:port]) that a request may name as `relay_address`; the default relay's own where empty.
+VERTEX_RELAY_ALLOWED: list[str] = env.list("VERTEX_RELAY_ALLOWED", default=[])
+
+# --- rules of the house -------------------------------------------------------------------------------------------
+VERTEX_TWO_PERSON: bool = env.bool("VERTEX_TWO_PERSON", default=True)
+VERTEX_MAX_PARTIES: int = env.int("VERTEX_MAX_PARTIES", default=32)
+VERTEX_MAX_PATH_DEPTH: int = env.int("VERTEX_MAX_PATH_DEPTH", default=16)
+VERTEX_MAX_BODY: int = env.int("VERTEX_MAX_BODY", default=1_048_576)
+VERTEX_SYNC_TIMEOUT: float = env.float("VERTEX_SYNC_TIMEOUT", default=60.0)
+VERTEX_ASYNC_TIMEOUT: float = env.float("VERTEX_ASYNC_TIMEOUT", default=86_400.0)
+VERTEX_MAX_WAITERS: int = env.int("VERTEX_MAX_WAITERS", default=48)
+VERTEX_SWEEP: float = env.float("VERTEX_SWEEP", default=2.0)
+VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
+VERTEX_STORE_BY: int = env.int("VERTEX_STORE_BY", default=120)
+VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
+
+# --- Django -------------------------------------------------------------------------------------------------------
+DEBUG: bool = env.bool("VERTEX_DEBUG", default=False)
+SECRET_KEY: str = env.str("VERTEX_SECRET_KEY")
+ALLOWED_HOSTS: list[str] = env.list("VERTEX_ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+INSECURE_HTTP: bool = env.bool("VERTEX_INSECURE_HTTP", default=False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not INSECURE_HTTP
+SESSION_COOKIE_NAME = f"vertex_session_{VERTEX_NAME}"
+CSRF_COOKIE_NAME = f"vertex_csrf_{VERTEX_NAME}"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = VERTEX_MAX_BODY
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_prometheus",
+    "django_structlog",
+    "audit",
+    "keys",
+    "reshare",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "vertex.middleware.ContractMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "vertex.urls"
+WSGI_APPLICATION = "vertex.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- back ends ----------------------------------------------------------------------------------------------------
+DB_POOL: int = env.int("VERTEX_DB_POOL", default=8)
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES["default"].update(
+    ENGINE="django.db.backends.postgresql",
+    CONN_MAX_AGE=0,
+    OPTIONS={"pool": {"min_size": 1, "max_size": DB_POOL, "timeout": 10}} if DB_POOL else {},
+)
+# The role that the processes connect as; migrations, run by the tables' owner, grant it what it needs.
+VERTEX_APP_ROLE: str = env.str("VERTEX_APP_ROLE", default="vertex_app")
+REDIS_URL: str = env.str("REDIS_URL")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "keys.Operator"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/console/login/"
+
+# --- Celery: ids as arguments, no results, no retries; the lease and the sweep are the recovery ---------------------
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "life"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+# Redis channels are not per database number: names carry the vertex.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{VERTEX_NAME}:", "socket_timeout": None}
+
+# --- API ----------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["vertex.auth.TokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["vertex.auth.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "vertex.errors.exception_handler",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Vertex",
+    "DESCRIPTION": "A self-hosted MPC node that can change its quorum safely.",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("VERTEX_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+UNFOLD = {"SITE_TITLE": "Vertex", "SITE_HEADER": "Vertex", "SITE_SUBHEADER": VERTEX_NAME, "SHOW_HISTORY": False}
+
+LOG_LEVEL: str = env.str("VERTEX_LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "structlog.stdlib.ProcessorFormatter", "processor": "structlog.processors.JSONRenderer"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+}
