@@ -1,6 +1,7 @@
 """Every setting of a vertex, with the environment variable that it is read from; nothing else reads the environment."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import environ
 
@@ -106,6 +107,7 @@ DB_POOL: int = env.int("VERTEX_DB_POOL", default=8)
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",
+    HOST=unquote(DATABASES["default"]["HOST"]),  # libpq's form of a socket directory: %2Frun%2Fpostgresql
     CONN_MAX_AGE=0,
     OPTIONS={"pool": {"min_size": 1, "max_size": DB_POOL, "timeout": 10}} if DB_POOL else {},
 )
