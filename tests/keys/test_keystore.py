@@ -1,0 +1,307 @@
+"""The file keystore: what it seals stays bound to its place, what it destroys is gone, a crash leaves old or new."""
+
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from keys.keystore import InvalidName, JournalExists, KeyGone, KeystoreClosed, Tampered, keystore
+from keys.keystore.files import FileKeystore
+
+MASTER = bytes(range(32))
+SECRET = b"a share of 32 bytes or thereabout"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "keystore"
+
+
+@pytest.fixture
+def store(root: Path) -> FileKeystore:
+    return FileKeystore(root, MASTER)
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*") if path.is_file())
+
+
+def test_wrap_opens_again_after_a_restart(root: Path, store: FileKeystore) -> None:
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, SECRET, b"aad")
+    again = FileKeystore(root, MASTER)
+    assert again.id == store.id
+    assert again.keys.unwrap(ref, sealed, b"aad") == SECRET
+    assert len(sealed) == len(SECRET) + 29
+    assert store.keys.wrap(ref, SECRET, b"aad") != sealed
+    assert again.keys.list() == [ref]
+
+
+def test_neither_file_nor_sealed_value_shows_the_plaintext(root: Path, store: FileKeystore) -> None:
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, SECRET, b"")
+    store.journal.create("acceptor/01/02", SECRET)
+    assert SECRET not in sealed
+    assert all(SECRET not in path.read_bytes() for path in files(root))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda sealed: sealed[:-1], id="cut"),
+        pytest.param(lambda sealed: sealed + b"\0", id="longer"),
+        pytest.param(lambda sealed: bytes([sealed[0] ^ 3]) + sealed[1:], id="version"),
+        pytest.param(lambda sealed: sealed[:1] + bytes([sealed[1] ^ 1]) + sealed[2:], id="nonce"),
+        pytest.param(lambda sealed: sealed[:-1] + bytes([sealed[-1] ^ 1]), id="tag"),
+        pytest.param(lambda sealed: b"", id="empty"),
+    ],
+)
+def test_changed_ciphertext_is_refused(store: FileKeystore, change: Callable[[bytes], bytes]) -> None:
+    ref = store.keys.make()
+    with pytest.raises(Tampered):
+        store.keys.unwrap(ref, change(store.keys.wrap(ref, SECRET, b"aad")), b"aad")
+
+
+def test_sealed_value_is_bound_to_its_key_and_associated_data(store: FileKeystore) -> None:
+    one, two = store.keys.make(), store.keys.make()
+    sealed = store.keys.wrap(one, SECRET, b"aad")
+    for ref, aad in ((two, b"aad"), (one, b"other"), (one, b"")):
+        with pytest.raises(Tampered):
+            store.keys.unwrap(ref, sealed, aad)
+
+
+def test_swapped_key_files_do_not_open(root: Path, store: FileKeystore) -> None:
+    one, two = store.keys.make(), store.keys.make()
+    sealed = store.keys.wrap(one, SECRET, b"")
+    shutil.copy(root / "keys" / two, root / "keys" / one)
+    with pytest.raises(Tampered):
+        store.keys.unwrap(one, sealed, b"")
+
+
+def test_swapped_journal_files_do_not_open(root: Path, store: FileKeystore) -> None:
+    store.journal.create("acceptor/aa/01", b"promised 1")
+    store.journal.create("acceptor/aa/02", b"promised 2")
+    shutil.copy(root / "journal" / "acceptor.aa.02", root / "journal" / "acceptor.aa.01")
+    with pytest.raises(Tampered):
+        store.journal.read("acceptor/aa/01")
+
+
+def test_files_of_another_keystore_with_the_same_master_key_do_not_open(tmp_path: Path, store: FileKeystore) -> None:
+    other = FileKeystore(tmp_path / "other", MASTER)
+    other.journal.create("acceptor/aa/01", b"promised 9")
+    ref = other.keys.make()
+    shutil.copy(tmp_path / "other" / "journal" / "acceptor.aa.01", tmp_path / "keystore" / "journal")
+    shutil.copy(tmp_path / "other" / "keys" / ref, tmp_path / "keystore" / "keys")
+    with pytest.raises(Tampered):
+        store.journal.read("acceptor/aa/01")
+    with pytest.raises(Tampered):
+        store.keys.wrap(ref, SECRET, b"")
+
+
+def test_destroyed_key_is_gone_for_every_process(root: Path, store: FileKeystore) -> None:
+    other_process = FileKeystore(root, MASTER)
+    ref, kept = store.keys.make(), store.keys.make()
+    sealed = store.keys.wrap(ref, SECRET, b"")
+    link = root / "link"
+    os.link(root / "keys" / ref, link)
+    other_process.keys.destroy(ref)
+    with pytest.raises(KeyGone):
+        store.keys.unwrap(ref, sealed, b"")
+    with pytest.raises(KeyGone):
+        store.keys.wrap(ref, SECRET, b"")
+    assert not store.keys.exists(ref)
+    assert store.keys.list() == [kept]
+    assert not any(link.read_bytes()), "the file's content outlived its name"
+    store.keys.destroy(ref)
+
+
+def test_destroy_cut_short_after_the_overwrite_is_gone_and_finished_at_the_next_start(
+    root: Path, store: FileKeystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, SECRET, b"")
+
+    def crash(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", crash)
+        with pytest.raises(KeyboardInterrupt):
+            store.keys.destroy(ref)
+    with pytest.raises(KeyGone):
+        store.keys.unwrap(ref, sealed, b"")
+    assert FileKeystore(root, MASTER).keys.list() == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "link"])
+def test_a_crashed_create_leaves_nothing(
+    root: Path, store: FileKeystore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = files(root)
+
+    def crash(*args: object, **kwargs: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, crash)
+        with pytest.raises(OSError, match="no space"):
+            store.journal.create("stored/01", SECRET)
+    assert files(root) == before
+    assert store.journal.read("stored/01") is None
+
+
+def test_a_crashed_replace_leaves_the_old_record(store: FileKeystore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.journal.create("acceptor/01/02", b"old")
+
+    def crash(*args: object, **kwargs: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", crash)
+        with pytest.raises(OSError, match="no space"):
+            store.journal.replace("acceptor/01/02", b"new")
+    assert store.journal.read("acceptor/01/02") == b"old"
+
+
+def test_every_write_is_flushed_to_file_and_directory_before_it_returns(
+    store: FileKeystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real = {name: getattr(os, name) for name in ("fsync", "link", "rename", "unlink")}
+
+    def spy(name: str) -> Callable[..., None]:
+        def call(*args: object, **kwargs: object) -> None:
+            directory = name == "fsync" and stat.S_ISDIR(os.fstat(args[0]).st_mode)  # type: ignore[arg-type]
+            calls.append("fsync directory" if directory else name)
+            real[name](*args, **kwargs)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, spy(name))
+    store.journal.create("a", b"1")
+    assert calls == ["fsync", "link", "unlink", "fsync directory"]
+    calls.clear()
+    store.journal.replace("a", b"2")
+    assert calls == ["fsync", "rename", "fsync directory"]
+    calls.clear()
+    store.journal.destroy("a")
+    assert calls == ["fsync", "unlink", "fsync directory"]
+
+
+def test_leftovers_of_a_dead_writer_are_removed_but_not_those_of_a_live_one(root: Path, store: FileKeystore) -> None:
+    old, fresh = root / "keys" / "new~old", root / "keys" / "new~fresh"
+    old.write_bytes(b"half")
+    fresh.write_bytes(b"half")
+    os.utime(old, (time.time() - 3600,) * 2)
+    FileKeystore(root, MASTER)
+    assert not old.exists()
+    assert fresh.exists()
+    assert store.keys.list() == []
+
+
+def test_journal_lists_by_prefix_and_replaces(store: FileKeystore) -> None:
+    for name in ("acceptor/aa/02", "acceptor/aa/01", "acceptor/bb/01", "stored/aa"):
+        store.journal.create(name, name.encode())
+    store.journal.replace("acceptor/aa/01", b"newer")
+    store.journal.replace("sent/aa", b"first")
+    assert store.journal.list("acceptor/aa/") == ["acceptor/aa/01", "acceptor/aa/02"]
+    assert store.journal.list("")[-2:] == ["sent/aa", "stored/aa"]
+    assert store.journal.read("acceptor/aa/01") == b"newer"
+    store.journal.destroy("acceptor/aa/01")
+    assert store.journal.read("acceptor/aa/01") is None
+    assert store.journal.list("acceptor/aa/") == ["acceptor/aa/02"]
+
+
+def test_of_racing_creators_one_wins(store: FileKeystore) -> None:
+    won: list[int] = []
+    start = threading.Barrier(8)
+
+    def create(number: int) -> None:
+        start.wait()
+        try:
+            store.journal.create("vote/01", b"%d" % number)
+        except JournalExists:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.journal.read("vote/01") == b"%d" % won[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/", "../keystore", "a/../b", "a//b", "/etc/passwd", "a/", ".", "a.b", "A", "a\0b", "a\n", "é", "a" * 201],
+)
+def test_journal_names_that_try_to_escape(store: FileKeystore, name: str) -> None:
+    for call in (store.journal.read, store.journal.destroy):
+        with pytest.raises(InvalidName):
+            call(name)
+    for write in (store.journal.create, store.journal.replace):
+        with pytest.raises(InvalidName):
+            write(name, b"")
+
+
+@pytest.mark.parametrize("ref", ["", "../keystore", "0" * 31, "0" * 33, "G" * 32, "0" * 32 + "\n", "../" + "0" * 29])
+def test_references_that_try_to_escape(store: FileKeystore, ref: str) -> None:
+    for call in (
+        store.keys.destroy,
+        store.keys.exists,
+        lambda ref: store.keys.wrap(ref, b"", b""),
+        lambda ref: store.keys.unwrap(ref, b"", b""),
+    ):
+        with pytest.raises(InvalidName):
+            call(ref)
+
+
+def test_a_symbolic_link_in_the_directory_is_not_followed(root: Path, store: FileKeystore, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (root / "journal" / "linked").symlink_to(victim)
+    for call in (store.journal.read, store.journal.destroy):
+        with pytest.raises(OSError):
+            call("linked")
+    assert victim.read_bytes() == b"precious"
+
+
+def test_everything_is_private_to_the_owner(root: Path, store: FileKeystore) -> None:
+    store.keys.make()
+    store.journal.create("stored/01", b"")
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [root, *root.rglob("*")]}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize("part", ["", "keys", "journal"])
+def test_a_directory_that_others_can_read_is_refused(root: Path, store: FileKeystore, part: str) -> None:
+    (root / part).chmod(0o750)
+    with pytest.raises(KeystoreClosed, match="0700"):
+        FileKeystore(root, MASTER)
+
+
+@pytest.mark.parametrize(
+    "master", [bytes(32), MASTER[:31], MASTER + b"\0", b""], ids=["other", "short", "long", "empty"]
+)
+def test_wrong_master_key_does_not_open(root: Path, store: FileKeystore, master: bytes) -> None:
+    with pytest.raises(KeystoreClosed):
+        FileKeystore(root, master)
+
+
+def test_settings_open_it_once_and_only_with_a_master_key(root: Path, settings: object) -> None:
+    settings.VERTEX_KEYSTORE, settings.VERTEX_MASTER_KEY = str(root), MASTER.hex()  # type: ignore[attr-defined]
+    assert keystore() is keystore()
+    assert MASTER.hex() not in repr(keystore())
+    for master in ("", "no hex", MASTER.hex()[:-2]):
+        settings.VERTEX_MASTER_KEY = master  # type: ignore[attr-defined]
+        with pytest.raises(KeystoreClosed):
+            keystore()
