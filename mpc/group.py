@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Final, final
 
-from coincurve._libsecp256k1 import ffi, lib  # type: ignore[import-not-found]
+from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
 from mpc.errors import Malformed
@@ -224,7 +224,7 @@ class Secp256k1(Group):
         return bytes(ffi.buffer(shared))
 
     def hash_to_point(self, tag: str, *parts: bytes) -> Point:
-        """Try-and-increment: 33 bytes of XOF(tag, parts, counter) are a sign bit and an x to lift, two tries on average.
+        """Try-and-increment: XOF(33, tag, parts, counter) is a sign bit and an x to lift; two tries on average.
 
         The sign is hashed too: points of one parity only could be told from multiples of G. The number of tries depends
         on the input, so a caller whose input is secret must not let its timing matter.

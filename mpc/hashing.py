@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mpc.params import HASH_LENGTH, VERSION
+from mpc.params import VERSION
 
 _LENGTH = 4
 
@@ -65,9 +65,3 @@ def xof_rows(n: int, tag: str, head: bytes, *columns: NDArray[np.uint8]) -> NDAr
     data, shake = buffer.tobytes(), hashlib.shake_128
     digests = b"".join([shake(data[start : start + width]).digest(n) for start in range(0, len(data), width)])
     return np.frombuffer(digests, np.uint8).reshape(rows, n)
-
-
-def th_rows(tag: str, head: bytes, *columns: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`TH(tag, head, columns[0][r], …)` for every row r, as uint8 (rows, 32)."""
-    hashes = [TH(tag, head, *(column[row].tobytes() for column in columns)) for row in range(len(columns[0]))]
-    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, HASH_LENGTH)

@@ -1,0 +1,111 @@
+"""Arithmetic modulo q on many scalars at once, in numpy.
+
+A scalar is 32 bytes big-endian and never parsed: it is seen as 16 limbs of 16 bits (float64, the input of matrix
+products) or as 8 words of 32 bits (int64, for sums and reduction), most significant first. A matrix product is exact
+because every partial sum is an integer below 2^53. Python integers, one per row, would take twice as long as a whole
+signature.
+
+Nothing here branches on the values, except where a word came out as 2^32 − 1 (once in 2^31): see `reduce`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpc.params import SCALAR_LENGTH, Q
+
+Bytes = NDArray[np.uint8]
+Limbs = NDArray[np.float64]
+Words = NDArray[np.int64]
+
+_LIMBS: Final = SCALAR_LENGTH // 2
+_WORDS: Final = SCALAR_LENGTH // 4
+_WORD_MAX: Final = 2**32 - 1
+
+# 2^256 ≡ 2^256 − q, five words: what a multiple of 2^256 is folded into.
+_FOLD: Final = np.frombuffer((2**256 - Q).to_bytes(SCALAR_LENGTH, "big"), ">u4").astype(np.int64)[::-1, None]
+_FOLD_WORDS: Final = 5
+
+# The first large temporaries would be mapped afresh each time: one big block, freed, raises the allocator's threshold.
+np.empty(16 << 20, np.uint8)
+
+
+def limbs(scalars: Bytes) -> Limbs:
+    """uint8 (rows, 32·k) → float64 (rows, 16·k), each below 2^16."""
+    return scalars.view(">u2").astype(np.float64)
+
+
+def words(scalars: Bytes) -> Words:
+    """uint8 (…, 32·k) → int64 (…, 8·k), each below 2^32."""
+    return scalars.view(">u4").astype(np.int64)
+
+
+def scalar_words(scalars: Sequence[int]) -> Words:
+    """Integers in 0 … 2^256 − 1 → int64 (8·k,)."""
+    return words(np.frombuffer(b"".join(s.to_bytes(SCALAR_LENGTH, "big") for s in scalars), np.uint8))
+
+
+def all_reduced(scalars: Bytes) -> bool:
+    """Whether each 32-byte scalar of a uint8 array (rows, 32·k) is below q. For public values."""
+    high = scalars.view(">u4").reshape(-1, _WORDS)
+    suspects = high[high[:, 0] == _WORD_MAX]
+    return all(int.from_bytes(row.tobytes(), "big") < Q for row in suspects)
+
+
+def reduce(values: Words) -> bytes:
+    """Values of 8 unnormalised words, int64 (rows, 8), each |word| < 2^54, modulo q: 32 bytes a row.
+
+    The quotient by 2^256 is estimated from the two highest words and folded before one carry sweep. What then is
+    negative, or has a highest word ≥ 2^32 − 1 (every value ≥ q has), is reduced exactly, as a Python integer.
+    """
+    word = np.ascontiguousarray(values.T[::-1])  # row i: weight 2^(32·i)
+    quotient = (word[7] + (word[6] >> 32)) >> 32
+    word[7] -= quotient << 32
+    word[:_FOLD_WORDS] += quotient * _FOLD[:_FOLD_WORDS]
+    for i in range(_WORDS - 1):
+        word[i + 1] += word[i] >> 32
+        word[i] &= _WORD_MAX
+    for row in np.flatnonzero((word[7] < 0) | (word[7] >= _WORD_MAX)):
+        value = sum(int(word[i, row]) << (32 * i) for i in range(_WORDS)) % Q
+        word[:, row] = scalar_words([value])[::-1]
+    return word[::-1].T.astype(">u4").tobytes()
+
+
+def combination(coefficients: Sequence[int]) -> Limbs:
+    """The matrix, float64 (16·k, 8), that turns limbs of k scalars a row into words of Σ coefficient_k · scalar_k.
+
+    `limbs(rows) @ combination(c)` is unnormalised, congruent modulo q, input for `reduce`. Exact for two coefficients
+    of any size, 32·(2^16 − 1)·(2^32 − 1) < 2^53 − 2^36, and one more that is 1: it adds less than 2^33.
+    """
+    shifted = [c * 2 ** (16 * (_LIMBS - 1 - p)) % Q for c in coefficients for p in range(_LIMBS)]
+    return scalar_words(shifted).astype(np.float64).reshape(-1, _WORDS)
+
+
+def inner_products(weights: Limbs, scalars: Limbs) -> list[int]:
+    """Σ_row weight_row · scalar_row mod q for each column of scalars.
+
+    `weights`: limbs of one scalar a row, transposed: float64 (16, rows). `scalars`: float64 (rows, 16·k), each limb
+    below 2^17, rows ≤ 2^16. Returns k integers.
+    """
+    products = (weights @ scalars).reshape(_LIMBS, -1, _LIMBS).swapaxes(0, 1)
+    # Laid out with rows of 32 and read with rows of 31, the product of limbs a and b lands in column a + b.
+    skewed = np.zeros((len(products), _LIMBS, 2 * _LIMBS), np.int64)
+    skewed[:, :, :_LIMBS] = products
+    columns = 2 * _LIMBS - 1
+    diagonals = skewed.reshape(len(products), -1)[:, : _LIMBS * columns].reshape(-1, _LIMBS, columns).sum(axis=1)
+    return [_evaluate(diagonal) for diagonal in diagonals.tolist()]
+
+
+def subset_sum(weights: Limbs, bits: Bytes) -> int:
+    """Σ_row bit_row · weight_row mod q. `weights` as in `inner_products`, bits: uint8 (rows,) of 0 and 1."""
+    return _evaluate((weights @ bits.astype(np.float64)).astype(np.int64).tolist())
+
+
+def _evaluate(terms: Sequence[int]) -> int:
+    """The value mod q of unnormalised 16-bit limbs, most significant first."""
+    value = 0
+    for term in terms:
+        value = (value << 16) + term
+    return value % Q
