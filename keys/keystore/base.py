@@ -1,4 +1,4 @@
-"""The two small interfaces of a keystore: keys that can be destroyed, and a journal that a restored database doesn't touch.
+"""The two small interfaces of a keystore: keys that can be destroyed, and a journal that no restored database touches.
 
 Only workers open one. What is destroyed here is gone from the vertex: neither database nor backup holds it.
 """

@@ -81,6 +81,8 @@ def test_swapped_key_files_do_not_open(root: Path, store: FileKeystore) -> None:
     shutil.copy(root / "keys" / two, root / "keys" / one)
     with pytest.raises(Tampered):
         store.keys.unwrap(one, sealed, b"")
+    with pytest.raises(Tampered):
+        store.keys.wrap(one, SECRET, b"")
 
 
 def test_swapped_journal_files_do_not_open(root: Path, store: FileKeystore) -> None:
@@ -269,7 +271,7 @@ def test_a_symbolic_link_in_the_directory_is_not_followed(root: Path, store: Fil
     victim.write_bytes(b"precious")
     (root / "journal" / "linked").symlink_to(victim)
     for call in (store.journal.read, store.journal.destroy):
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="symbolic links"):
             call("linked")
     assert victim.read_bytes() == b"precious"
 
