@@ -49,12 +49,11 @@ class ProtocolSession(models.Model):
     ::
 
         joining -> waiting -> ready -> running -> settling -> done
-           |          |         |       |    ^        (receipts are still carried through the room)
-           |          |         |       v    |
-           |          |         |      parked
-           +----------+---------+-------+---------> failed
+           |          |         |         |     (receipts are carried through the room)
+           +----------+---------+---------+--> failed
 
-    `lease_until` and `fence` say which worker has it: every guarded UPDATE names the fence.
+    `woken` says that there is something to do, `lease_until` and `fence` which worker does it: a session that is running
+    without a lease is parked. Every guarded UPDATE of a worker names its fence.
     """
 
     class State(models.TextChoices):
@@ -62,7 +61,6 @@ class ProtocolSession(models.Model):
         WAITING = "waiting"
         READY = "ready"
         RUNNING = "running"
-        PARKED = "parked"
         SETTLING = "settling"
         DONE = "done"
         FAILED = "failed"
@@ -79,6 +77,7 @@ class ProtocolSession(models.Model):
     # The order in which the relay filled its rooms: sessions are worked on in this order.
     filled = models.BigIntegerField(null=True)
     cursor = models.CharField(max_length=64, default="", blank=True)
+    poll_at = models.DateTimeField(null=True)  # when the sweep wakes it even without news
     posted = models.JSONField(default=list)  # fingerprints (hex) of the receipts that this room has from us
     round = models.PositiveSmallIntegerField(default=0)
     # 32-byte seed, inbound log and outbox are sealed under this session's own key, destroyed when it ends.
@@ -102,7 +101,7 @@ class ProtocolSession(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["state", "filled"]),
+            models.Index(fields=["kind", "filled"], name="session_in_work", condition=Q(finished_at__isnull=True)),
             models.Index(fields=["room"]),
         ]
 

@@ -1,0 +1,146 @@
+"""Key generation: the request, and what a worker does with the session.
+
+The key is `quarantined` once the share is stored and `active` once `STORED` of all n over one digest are at hand.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit import services as audit
+from keys import operations, receipts
+from keys.actions import require
+from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Statement
+from keys.relays import resolve
+from keys.selectors import key_of
+from keys.sessions.kinds import SessionKind, register
+from keys.sessions.lease import Lease
+from keys.sessions.services import session_open
+from keys.sessions.worker import seed_destroy
+from keys.shares import identity_open, share_open, share_store
+from keys.stored import prove_stored, stored_parties
+from mpc.identity import decode_keygen_id
+from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
+from mpc.protocol import Protocol, Rng
+from vertex.errors import ApiError
+
+State = KeyShare.State
+
+
+def party_list(texts: list[str], *, own: bytes) -> list[bytes]:
+    """The identities of an id list, with the caller's own whether it was named or not, sorted."""
+    try:
+        parties = [decode_keygen_id(text) for text in texts]
+    except ValueError as error:
+        raise ApiError("bad_request_params", f"keygen ids: {error}") from error
+    if len(set(parties)) != len(parties):
+        raise ApiError("bad_request_params", "a keygen id is listed twice")
+    return sorted({*parties, own})
+
+
+def keygen_request(
+    *,
+    user: ApiUser,
+    operation: Operation,
+    key_id: UUID,
+    scheme: str,
+    num_parties: int,
+    threshold: int,
+    others: list[str],
+    room_uuid: str,
+    relay_address: str | None,
+    deadline: datetime,
+) -> None:
+    """Join the room for a key generation; a worker starts when it is full. Raises ApiError."""
+    key = key_of(user=user, key_id=key_id, scheme=scheme)
+    require(key, "keygen")
+    own = bytes(key.identity.public)
+    parties = party_list(others, own=own)
+    if not 2 <= threshold <= num_parties <= settings.VERTEX_MAX_PARTIES:
+        limit = settings.VERTEX_MAX_PARTIES
+        raise ApiError("bad_n_and_t_params", f"2 <= threshold <= num_parties <= {limit} does not hold")
+    if len(parties) != num_parties:
+        raise ApiError("bad_request_params", f"{num_parties} parties need {num_parties - 1} other keygen ids")
+    if key.sessions.filter(kind="keygen", finished_at=None).exists():
+        raise ApiError("already_performed_keygen", "a key generation for this key is under way")
+    session_open(
+        kind="keygen",
+        share=key,
+        operation=operation,
+        params={"threshold": threshold, "parties": [party.hex() for party in parties]},
+        relay_url=resolve(relay_address),
+        room=room_uuid,
+        min_size=num_parties,
+        max_size=num_parties,
+        deadline=deadline,
+        actor=f"user:{user.id}",
+        data={"threshold": threshold, "parties": num_parties},
+    )
+
+
+class KeygenKind(SessionKind):
+    name: ClassVar[str] = "keygen"
+    queue: ClassVar[str] = "protocol"
+    durable: ClassVar[bool] = True
+    run_for: ClassVar[timedelta] = timedelta(days=1)
+
+    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[KeygenResult]:
+        config = KeygenConfig(
+            room=session.room,
+            scheme=session.share.scheme,
+            t=session.params["threshold"],
+            identities=tuple(bytes.fromhex(party) for party in session.params["parties"]),
+        )
+        return keygen(identity_open(session.share.identity), config, rng)
+
+    def finish(self, session: ProtocolSession, lease: Lease, result: KeygenResult) -> None:
+        key = session.share
+        share_store(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra={"sid": result.sid.hex()})
+        key.refresh_from_db()
+        stored = prove_stored(
+            key=key, identity=identity_open(key.identity), share=share_open(key), subject=result.sid, k=0, digest=result.digest
+        )
+        with transaction.atomic():
+            lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
+            receipts.keep_statement(subject=result.sid, digest=result.digest, preimage=result.preimage)
+            receipts.keep(stored, receipts.parse(stored))
+            audit.record(
+                action="share.quarantined",
+                actor="system",
+                subject=str(key.id),
+                data={"gid": result.gid.hex(), "digest": result.digest.hex()},
+            )
+        seed_destroy(session, lease)
+
+    def advance(self, session: ProtocolSession) -> bool:
+        return keygen_advance(key=session.share, sid=bytes(session.sid or b""), operation_id=session.operation_id)
+
+
+def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> bool:
+    """Activate a key whose share is stored everywhere; True once it is active."""
+    statement = Statement.objects.get(subject=sid)
+    facts = verify_preimage(bytes(statement.preimage))
+    if set(stored_parties(subject=sid, digest=facts.digest, public_shares=facts.public_shares)) != set(facts.identities):
+        return False
+    with transaction.atomic():
+        rows = KeyShare.objects.filter(id=key.id, state=State.QUARANTINED).update(
+            state=State.ACTIVE, activated_at=timezone.now()
+        )
+        if rows:
+            result: dict[str, Any] = {}
+            if operation_id:
+                operations.finish(operation_id=operation_id, result=result)
+            audit.record(
+                action="share.active",
+                actor="system",
+                subject=str(key.id),
+                data={"gid": facts.gid.hex(), "public_key": facts.public_key.hex()},
+            )
+    return True
+
+
+register(KeygenKind())

@@ -1,0 +1,134 @@
+"""The only loop that feeds a protocol's generator: replay what is stored, then one HTTP exchange a round."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from keys.models import ProtocolSession
+from keys.relays import relay
+from keys.sessions.kinds import SessionKind
+from keys.sessions.lease import Lease
+from keys.sessions.log import SessionLog
+from mpc.protocol import Frame, Protocol, SeededRng, Step, SystemRng
+from relay.client import Message, RelayUnavailable
+
+SLOT = "protocol"  # what the relay knows these messages by; receipts have slots of their own
+PARK_AFTER = 1.0  # seconds without news
+ROUND_WAIT = 10.0  # seconds that a signing session waits for one round
+
+
+class Parked(Exception):
+    """Nothing new for a while: give the slot back, go on when the room has news."""
+
+
+class TimedOut(Exception):
+    """The others' messages did not come in time."""
+
+    def __init__(self, round: int, missing: list[str]) -> None:
+        super().__init__(f"round {round}: no message from {', '.join(missing) or 'the other parties'} in time")
+
+
+class Refused(Exception):
+    """Another vertex refused the call that names this room; `err_type` is its hint, unsigned."""
+
+    def __init__(self, err_type: str) -> None:
+        super().__init__(f"another party refused the call that names this room ({err_type})")
+
+
+class Driver:
+    """Runs one session as far as it gets. Durable ones store before they send and park instead of waiting."""
+
+    def __init__(self, session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
+        self._session, self._kind, self._lease = session, kind, lease
+        self._relay = relay(session.relay)
+        self._party = bytes(session.share.identity.public)
+        self._log = SessionLog(session, lease) if kind.durable else None
+        self._cursor = ""
+        self._unread: list[Frame] = []  # of later rounds: another party may be one ahead
+
+    def run(self) -> Any:
+        """The protocol's result; raises its errors, Parked, TimedOut, Refused or LeaseLost."""
+        rng = SeededRng(self._log.seed) if self._log else SystemRng()
+        generator: Protocol[Any] = self._kind.protocol(self._session, rng)
+        answer: Callable[[], Any] = lambda: next(generator)  # noqa: E731
+        while True:
+            try:
+                item = answer()
+            except StopIteration as done:
+                return done.value
+            if isinstance(item, Step):
+                value = self._round(item)
+            else:
+                value = self._kind.checkpoint(self._session, self._lease, item)
+            answer = lambda value=value: generator.send(value)  # noqa: E731
+
+    def _round(self, step: Step) -> list[Frame]:
+        inbound: list[Frame] = []
+        if self._log:
+            self._log.send(step.round, step.frames)
+            inbound = [frame for frame in self._log.inbound(step.round) if step.accept(frame)]
+        stored = len(inbound)
+        outgoing = [Message(SLOT, f.round, f.sender.hex(), f.receiver.hex(), f.body) for f in step.frames]
+        quiet_until = time.monotonic() + (PARK_AFTER if self._log else ROUND_WAIT)
+        while not self._take(step, inbound):
+            if outgoing or self._unanswered(step, inbound, quiet_until):
+                self._exchange(outgoing, wait=max(0.0, quiet_until - time.monotonic()))
+                outgoing = []
+        if outgoing:
+            self._exchange(outgoing, wait=0.0)
+        if self._log and len(inbound) > stored:
+            self._log.receive(step.round, inbound[stored:])
+        return inbound
+
+    def _take(self, step: Step, inbound: list[Frame]) -> bool:
+        """Move what the round expects from the unread frames to ``inbound``; the first of a slot stays."""
+        later = []
+        for frame in self._unread:
+            if frame.round > step.round:
+                later.append(frame)
+            elif frame.round == step.round and frame.slot not in {known.slot for known in inbound} and step.accept(frame):
+                inbound.append(frame)
+        self._unread = later
+        return step.complete(inbound)
+
+    def _unanswered(self, step: Step, inbound: list[Frame], quiet_until: float) -> bool:
+        """True while it is worth asking again; stores and parks, or times out, when it is not."""
+        if timezone.now() > self._session.deadline:
+            raise TimedOut(step.round, self._silent(inbound))
+        if time.monotonic() < quiet_until:
+            return True
+        if self._log is None:
+            raise TimedOut(step.round, self._silent(inbound))
+        self._log.receive(step.round, inbound)
+        raise Parked
+
+    def _silent(self, inbound: list[Frame]) -> list[str]:
+        """Keygen ids of those whose message is missing, where the session knows whom to expect."""
+        heard = {frame.sender.hex() for frame in inbound} | {self._party.hex()}
+        return [party for party in self._session.params.get("parties", []) if party not in heard]
+
+    def _exchange(self, outgoing: list[Message], *, wait: float) -> None:
+        self._lease.renew()
+        connection.close()  # who waits holds no database connection
+        try:
+            answer = self._relay.exchange(
+                self._session.room,
+                party=self._party.hex(),
+                after=self._cursor,
+                wait=int(wait * 1000),
+                messages=outgoing,
+            )
+        except RelayUnavailable as error:
+            if self._log:
+                raise Parked from error
+            raise
+        if answer.refused:
+            raise Refused(answer.refused)
+        self._cursor = answer.cursor
+        for message in answer.messages:
+            if message.session == SLOT:
+                frame = Frame(message.round, bytes.fromhex(message.sender), bytes.fromhex(message.receiver), message.body)
+                self._unread.append(frame)

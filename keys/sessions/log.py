@@ -1,0 +1,106 @@
+"""The durable record of a session: seed, inbound messages (the first per slot for ever) and outbox, sealed; and the
+journal's high-water mark, which unmasks a database that was rolled back."""
+
+import os
+from collections import defaultdict
+
+from django.db import transaction
+
+from keys.keystore import KeyGone, Tampered, keystore
+from keys.models import ProtocolSession, SessionMessage
+from keys.sessions.lease import Lease
+from mpc.hashing import TH
+from mpc.protocol import Frame
+
+
+class RolledBack(Exception):
+    """The database knows less than the journal: the session is destroyed, never resumed."""
+
+
+class SessionLog:
+    """Seed and messages of one durable session, opened for one worker."""
+
+    def __init__(self, session: ProtocolSession, lease: Lease) -> None:
+        self._session, self._lease = session, lease
+        self._mark = f"session/{session.id.hex}"
+        marked = keystore().journal.read(self._mark)
+        if session.data_key is None:
+            if marked is not None:
+                raise RolledBack(f"session {session.id}: the database does not know that it had begun")
+            self.seed = self._begin()
+        else:
+            self.seed = self._open(bytes(session.sealed_seed or b""), b"seed")
+        self._stored: dict[bool, dict[int, list[Frame]]] = {True: defaultdict(list), False: defaultdict(list)}
+        for row in session.messages.order_by("id"):
+            place = (row.outbound, row.round, bytes(row.sender), bytes(row.receiver))
+            frame = Frame(row.round, place[2], place[3], self._open(bytes(row.sealed), self._place(*place)))
+            self._stored[row.outbound][row.round].append(frame)
+        self._sent = int(marked) if marked is not None else -1
+        if self._sent > max(self._stored[True], default=-1):
+            raise RolledBack(f"session {session.id}: sent round {self._sent}, but the database does not know it")
+
+    def inbound(self, round: int) -> list[Frame]:
+        """The stored messages of a round."""
+        return list(self._stored[False][round])
+
+    def send(self, round: int, frames: tuple[Frame, ...]) -> None:
+        """Make a round's outbound frames durable before they leave; a replay that makes others raises RolledBack."""
+        known = self._stored[True].get(round)
+        if known is None:
+            self._store(frames, outbound=True)
+        elif known != list(frames):
+            raise RolledBack(f"session {self._session.id}: the replay of round {round} made other messages")
+        if round > self._sent:
+            keystore().journal.replace(self._mark, str(round).encode())
+            self._sent = round
+
+    def receive(self, round: int, frames: list[Frame]) -> None:
+        """Store verified inbound frames; one that is stored already keeps its place."""
+        known = {frame.slot for frame in self._stored[False][round]}
+        self._store([frame for frame in frames if frame.slot not in known], outbound=False)
+
+    def _begin(self) -> bytes:
+        keys = keystore().keys
+        ref, seed = keys.make(), os.urandom(32)
+        sealed = keys.wrap(ref, seed, self._aad(b"seed"))
+        self._lease.update(data_key=ref, sealed_seed=sealed)
+        self._session.data_key, self._session.sealed_seed = ref, sealed
+        return seed
+
+    @transaction.atomic
+    def _store(self, frames: list[Frame] | tuple[Frame, ...], *, outbound: bool) -> None:
+        if not frames:
+            return
+        self._lease.update(round=frames[0].round)
+        keys, ref = keystore().keys, str(self._session.data_key)
+        for frame in frames:
+            aad = self._aad(self._place(outbound, frame.round, frame.sender, frame.receiver))
+            SessionMessage.objects.create(
+                session=self._session,
+                outbound=outbound,
+                round=frame.round,
+                sender=frame.sender,
+                receiver=frame.receiver,
+                sealed=keys.wrap(ref, frame.body, aad),
+            )
+            self._stored[outbound][frame.round].append(frame)
+
+    def _place(self, outbound: bool, round: int, sender: bytes, receiver: bytes) -> bytes:
+        return TH("log/place", bytes([outbound, round]), sender, receiver)
+
+    def _aad(self, place: bytes) -> bytes:
+        return TH("sealed", b"session/1", self._session.id.bytes, place)
+
+    def _open(self, sealed: bytes, place: bytes) -> bytes:
+        try:
+            return keystore().keys.unwrap(str(self._session.data_key), sealed, self._aad(place))
+        except (KeyGone, Tampered) as error:
+            raise RolledBack(f"session {self._session.id}: its key is gone") from error
+
+
+def session_material_destroy(session: ProtocolSession) -> None:
+    """Destroy a session's key, then its high-water mark; what the database still holds opens no more. Idempotent."""
+    store = keystore()
+    if session.data_key is not None:
+        store.keys.destroy(session.data_key)
+    store.journal.destroy(f"session/{session.id.hex}")

@@ -1,0 +1,250 @@
+"""Opening, waking and ending protocol sessions. A request joins its room and starts nothing; a full room wakes a worker."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from audit import services as audit
+from keys import operations
+from keys.models import KeyShare, Operation, ProtocolSession
+from keys.relays import inbox, relay
+from keys.sessions.kinds import kind_of
+from keys.sessions.lease import Lease
+from keys.sessions.log import session_material_destroy
+from relay.client import Joined, RelayRefused, RelayUnavailable
+from vertex.celery import app
+from vertex.errors import ApiError
+
+log = structlog.get_logger()
+State = ProtocolSession.State
+UNSTARTED = (State.JOINING, State.WAITING, State.READY)
+ROOM_REFUSALS = {
+    "room_not_found": "the room is unknown or has expired",
+    "room_full": "the room is full",
+    "room_used": "the room was used before",
+    "room_size": "the room has another size than this call needs",
+    "room_kind": "the room is used for another kind of call",
+}
+
+
+def session_open(
+    *,
+    kind: str,
+    share: KeyShare,
+    operation: Operation | None,
+    params: dict[str, Any],
+    relay_url: str,
+    room: str,
+    min_size: int,
+    max_size: int,
+    deadline: datetime,
+    actor: str,
+    data: dict[str, Any],
+) -> ProtocolSession:
+    """Create the session with its audit event, then join its room; raises ApiError when the room refuses.
+
+    Where the join fills the room the session is ready at once, else the relay's news make it so.
+    """
+    try:
+        with transaction.atomic():
+            session = ProtocolSession.objects.create(
+                kind=kind,
+                share=share,
+                operation=operation,
+                params=params,
+                relay=relay_url,
+                room=room,
+                deadline=deadline,
+            )
+            audit.record(
+                action=f"{kind}.requested",
+                actor=actor,
+                subject=str(share.id),
+                data={"session": str(session.id), "room": room, **data},
+            )
+    except IntegrityError as error:
+        raise ApiError("bad_request_params", ROOM_REFUSALS["room_used"]) from error
+    connection.close()
+    try:
+        joined = join(session, min_size=min_size, max_size=max_size)
+    except ApiError as error:
+        session_fail(session_id=session.id, error=error, actor=actor)
+        raise
+    room_news(session, joined)
+    return session
+
+
+def join(session: ProtocolSession, *, min_size: int, max_size: int) -> Joined:
+    """Take this party's place in the session's room; idempotent."""
+    try:
+        return relay(session.relay).join(
+            session.room,
+            party=bytes(session.share.identity.public).hex(),
+            inbox=inbox(),
+            kind=session.kind,
+            until=int(session.deadline.timestamp()),
+            min_size=min_size,
+            max_size=max_size,
+        )
+    except RelayRefused as refusal:
+        raise ApiError("bad_request_params", ROOM_REFUSALS.get(refusal.err_type, refusal.message)) from refusal
+    except RelayUnavailable as error:
+        raise ApiError("not_ready", "the relay does not answer", retry_after=5) from error
+
+
+def room_news(session: ProtocolSession, joined: Joined) -> None:
+    """What the relay answered to a join."""
+    if joined.refused:
+        refused = ApiError("executor_result", f"another party refused the call that names this room ({joined.refused})")
+        session_fail(session_id=session.id, error=refused, actor="system")
+        raise refused
+    if joined.full:
+        room_full(room=session.room, filled=joined.filled, size=joined.room_size)
+    else:
+        poll_at = Now() + timedelta(seconds=10 * settings.VERTEX_SWEEP)
+        ProtocolSession.objects.filter(id=session.id, state=State.JOINING).update(
+            state=State.WAITING, room_size=joined.room_size, poll_at=poll_at
+        )
+
+
+def room_full(*, room: str, filled: int | None, size: int | None = None) -> None:
+    """The relay says that a room is full: its sessions here are ready for a worker."""
+    for session in ProtocolSession.objects.filter(room=room, state__in=(State.JOINING, State.WAITING)):
+        deadline = timezone.now() + kind_of(session).run_for
+        with transaction.atomic():
+            rows = ProtocolSession.objects.filter(id=session.id, state__in=(State.JOINING, State.WAITING)).update(
+                state=State.READY,
+                filled=filled,
+                room_size=size or session.room_size,
+                deadline=deadline,
+                woken=True,
+                poll_at=None,
+            )
+            if rows:
+                enqueue(session.kind)
+
+
+def room_message(*, room: str) -> None:
+    """News in a room: wake its sessions here that have begun."""
+    for session in ProtocolSession.objects.filter(room=room, state__in=(State.RUNNING, State.SETTLING)):
+        wake(session)
+
+
+def room_refused(*, room: str, err_type: str) -> None:
+    """Another vertex refused the call that names this room: a session that has not begun ends now."""
+    error = ApiError("executor_result", f"another party refused the call that names this room ({err_type[:40]})")
+    for session in ProtocolSession.objects.filter(room=room, state__in=UNSTARTED):
+        session_fail(session_id=session.id, error=error, actor="system")
+
+
+def wake(session: ProtocolSession) -> None:
+    """There is something to do for this session; a worker that has it now looks again before it parks it."""
+    with transaction.atomic():
+        if ProtocolSession.objects.filter(id=session.id, finished_at=None).update(woken=True, poll_at=None):
+            enqueue(session.kind)
+
+
+def enqueue(kind: str) -> None:
+    """Ask a worker, after the commit, to take the next session of this kind's queue."""
+    queue = "sign" if kind == "sign" else "protocol"
+    transaction.on_commit(lambda: app.send_task("keys.session_run", args=[queue], queue=queue))
+
+
+def session_cancel(*, operation_id: UUID) -> bool:
+    """End the session of a call that waited too long, if it has dealt nothing yet; True when it was ended."""
+    session = ProtocolSession.objects.filter(operation_id=operation_id, state__in=UNSTARTED).first()
+    if session is None:
+        return False
+    return session_fail(session_id=session.id, error=absent(session), actor="system")
+
+
+def absent(session: ProtocolSession) -> ApiError:
+    """The error of a room that did not fill in time."""
+    size = session.room_size or "?"
+    return ApiError(
+        "executor_result",
+        f"timed out before round 0: not all {size} parties joined room {session.room} in time; nothing was changed",
+    )
+
+
+def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease | None = None) -> bool:
+    """End a session that failed: its key is destroyed, its operation answers the error. True when it had not ended.
+
+    Without a lease only a session that no worker has begun is ended.
+    """
+    session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=session_id)
+    if session.data_key is not None:
+        session_material_destroy(session)
+    guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
+    with transaction.atomic():
+        rows = ProtocolSession.objects.filter(guard, id=session_id, finished_at=None).update(
+            state=State.FAILED,
+            finished_at=Now(),
+            sealed_seed=None,
+            data_key=None,
+            lease_until=None,
+            fence=F("fence") + 1,
+            error={"err_type": error.err_type, "err_msg": error.message},
+        )
+        if rows != 1:
+            return False
+        session.messages.all().delete()
+        if lease is not None:
+            kind_of(session).failed(session, lease)
+        if session.operation_id:
+            operations.finish(operation_id=session.operation_id, error=error)
+        audit.record(
+            action=f"{session.kind}.failed",
+            actor=actor,
+            subject=str(session.share_id),
+            data={"session": str(session.id), "error": error.err_type, "message": error.message},
+        )
+    leave(session, refused=error.err_type)
+    return True
+
+
+def leave(session: ProtocolSession, *, refused: str | None = None) -> None:
+    """Tell the relay that this party needs the room no more; a hint that may be lost."""
+    client, party = relay(session.relay), bytes(session.share.identity.public).hex()
+    connection.close()
+    try:
+        if refused:
+            client.refuse(session.room, party=party, err_type=refused)
+        client.done(session.room, party=party)
+    except (RelayRefused, RelayUnavailable):
+        log.info("relay_not_told", session=str(session.id))
+
+
+def sweep() -> int:
+    """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
+    now = timezone.now()
+    found = 0
+    for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=now)[:500]:
+        session_fail(session_id=session.id, error=absent(session), actor="system")
+        found += 1
+    begun = ProtocolSession.objects.filter(state__in=(State.READY, State.RUNNING, State.SETTLING))
+    stale = Q(lease_until__lt=now) | Q(lease_until=None, poll_at__lt=now) | Q(lease_until=None, woken=True)
+    for session in begun.filter(stale)[:500]:
+        if session.kind == "sign" and session.state == State.RUNNING:
+            lost = ApiError("executor_result", "the worker that signed was lost; repeat the call with a new room")
+            session_fail(session_id=session.id, error=lost, actor="system", lease=Lease(session.id, session.fence))
+        else:
+            wake(session)
+        found += 1
+    waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=now)
+    for session in waiting.select_related("share__identity")[:20]:
+        try:
+            room_news(session, join(session, min_size=1, max_size=settings.VERTEX_MAX_PARTIES * 2))
+        except ApiError:
+            log.info("room_not_asked", session=str(session.id))
+        pause = max(settings.VERTEX_SWEEP * 5, (now - session.created_at).total_seconds() / 10)
+        ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
+        found += 1
+    return found

@@ -1,0 +1,122 @@
+"""What a worker does with the session that it has claimed."""
+
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from keys.models import ProtocolSession
+from keys.sessions.carrier import carry
+from keys.sessions.driver import Driver, Parked, Refused, TimedOut
+from keys.sessions.kinds import SessionKind, kind_of, kinds_of
+from keys.sessions.lease import Lease, LeaseLost, claim
+from keys.sessions.log import RolledBack, session_material_destroy
+from keys.sessions.services import leave, session_fail
+from keys.shares import ShareUnusable
+from mpc.errors import Abort, Blame, ProtocolError
+from mpc.identity import encode_keygen_id
+from relay.client import RelayRefused, RelayUnavailable
+from vertex.errors import ApiError
+
+log = structlog.get_logger()
+State = ProtocolSession.State
+SETTLE_WAIT = 1.0  # seconds without news before a settling session is parked
+
+
+def work(queue: str) -> bool:
+    """Claim the next session of a queue and run it as far as it gets; False when there was none."""
+    lease = claim(kinds_of(queue))
+    if lease is None:
+        return False
+    try:
+        run(lease)
+    except LeaseLost:
+        log.info("lease_lost", session=str(lease.session_id))
+    return True
+
+
+def run(lease: Lease) -> None:
+    """Run a claimed session until it parks or ends."""
+    session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=lease.session_id)
+    kind = kind_of(session)
+    while True:
+        try:
+            if session.state in (State.READY, State.RUNNING):
+                _run_protocol(session, kind, lease)
+                session.refresh_from_db()
+            if session.state == State.SETTLING:
+                _settle(session, kind, lease)
+            return
+        except Parked:
+            if lease.park(poll_in=_pause(session)):
+                return
+
+
+def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
+    lease.update(state=State.RUNNING)
+    session.state = State.RUNNING
+    try:
+        kind.finish(session, lease, Driver(session, kind, lease).run())
+    except (Parked, LeaseLost):
+        raise
+    except Blame as blame:
+        kind.blamed(session, blame)
+        session_fail(session_id=session.id, error=api_error(blame), actor="system", lease=lease)
+    except (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError) as error:
+        session_fail(session_id=session.id, error=api_error(error), actor="system", lease=lease)
+    except Exception:
+        log.exception("session_crashed", session=str(session.id), kind=session.kind)
+        error = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
+        session_fail(session_id=session.id, error=error, actor="system", lease=lease)
+
+
+def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
+    """Carry receipts and apply them until the outcome needs the room no more."""
+    while True:
+        if kind.advance(session):
+            settled(session, lease)
+            return
+        try:
+            if not carry(session, lease, wait=SETTLE_WAIT):
+                raise Parked
+        except (RelayRefused, RelayUnavailable) as error:
+            raise Parked from error
+
+
+def settled(session: ProtocolSession, lease: Lease) -> None:
+    """The outcome is final: post what is left, then end the session."""
+    try:
+        carry(session, lease, wait=0.0)
+    except (RelayRefused, RelayUnavailable):
+        log.info("relay_not_told", session=str(session.id))
+    lease.update(state=State.DONE, finished_at=timezone.now(), lease_until=None)
+    leave(session)
+
+
+def seed_destroy(session: ProtocolSession, lease: Lease) -> None:
+    """The protocol's part is over: destroy the session's key and forget its log."""
+    session_material_destroy(session)
+    lease.update(sealed_seed=None, data_key=None)
+    session.messages.all().delete()
+    session.sealed_seed = session.data_key = None
+
+
+def api_error(error: Exception) -> ApiError:
+    """What a failed protocol answers: which parties were missing or to blame, and in which round."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, Blame):
+        names = ", ".join(sorted(encode_keygen_id(culprit) for culprit in error.culprits))
+        return ApiError("executor_result", f"{error.reason}; to blame: {names}")
+    if isinstance(error, Abort):
+        return ApiError("executor_result", f"aborted, nobody is to blame: {error}")
+    if isinstance(error, RelayUnavailable | RelayRefused):
+        return ApiError("executor_result", "the relay did not carry the messages of this session")
+    return ApiError("executor_result", str(error))
+
+
+def _pause(session: ProtocolSession) -> timedelta:
+    """How long a parked session is left alone without news: longer as it grows older."""
+    age = (timezone.now() - session.created_at).total_seconds()
+    return timedelta(seconds=min(60.0, max(settings.VERTEX_SWEEP, age / 10)))

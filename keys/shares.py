@@ -1,0 +1,243 @@
+"""Key shares at rest: sealing, opening, storing as lifecycle.md's step 2 demands, and erasing as its last section does.
+
+The keystore is written before the database and survives its restores: a share's journal entry holds the sealed share and
+what is needed to make its row again. Only workers call these functions.
+"""
+
+import base64
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from keys.keystore import KeyGone, Tampered, keystore
+from keys.models import KeyShare, PairState as PairRow, PartyIdentity
+from mpc.hashing import TH
+from mpc.identity import Identity
+from mpc.shares import PairState, Share
+
+State = KeyShare.State
+
+
+class ShareUnusable(Exception):
+    """The share's key is gone or its ciphertext doesn't open: it can't be used, and must not be."""
+
+
+def _aad(kind: str, *parts: bytes) -> bytes:
+    return TH("sealed", kind.encode(), settings.VERTEX_NAME.encode(), *parts)
+
+
+def share_aad(*, key_id: uuid.UUID, gid: bytes, scheme: str) -> bytes:
+    """Associated data of a sealed share (32 bytes): format, vertex, key id, gid, scheme."""
+    return _aad("share/1", key_id.bytes, gid, scheme.encode())
+
+
+def journal_name(identity: bytes, gid: bytes) -> str:
+    """Journal entry of a stored share."""
+    return f"share/{identity.hex()}/{gid.hex()}"
+
+
+# --- identities ---------------------------------------------------------------------------------------------------
+
+
+def identity_create() -> PartyIdentity:
+    """A fresh identity key, its secret half sealed under a data key of its own."""
+    identity = Identity(os.urandom(32))
+    store = keystore()
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, identity.reveal(), _aad("identity/1", identity.public))
+    return PartyIdentity.objects.create(public=identity.public, sealed_secret=sealed, data_key=ref)
+
+
+def identity_open(row: PartyIdentity) -> Identity:
+    """The identity key; raises ShareUnusable when it is gone."""
+    public = bytes(row.public)
+    if row.sealed_secret is None or row.data_key is None:
+        raise ShareUnusable("the identity key of this party was destroyed")
+    try:
+        secret = keystore().keys.unwrap(row.data_key, bytes(row.sealed_secret), _aad("identity/1", public))
+    except (KeyGone, Tampered) as error:
+        raise ShareUnusable("the identity key of this party does not open") from error
+    return Identity(secret)
+
+
+# --- storing ------------------------------------------------------------------------------------------------------
+
+
+def share_seal(*, key_id: uuid.UUID, share: Share) -> tuple[str, bytes]:
+    """Seal under a fresh data key, durable on return: (reference, ciphertext)."""
+    keys = keystore().keys
+    ref = keys.make()
+    aad = share_aad(key_id=key_id, gid=share.gid, scheme=share.scheme)
+    return ref, keys.wrap(ref, share.encode(), aad)
+
+
+def pairs_seal(*, gid: bytes, pairs: Mapping[bytes, PairState]) -> list[dict[str, str]]:
+    """Seal each counterparty's OT state under a data key of its own."""
+    keys = keystore().keys
+    sealed = []
+    for peer, state in pairs.items():
+        ref = keys.make()
+        box = keys.wrap(ref, state.encode(), _aad("pair/1", gid, peer))
+        sealed.append({"peer": peer.hex(), "data_key": ref, "sealed": base64.b64encode(box).decode()})
+    return sealed
+
+
+def share_store(
+    *, key: KeyShare, share: Share, pairs: Mapping[bytes, PairState], digest: bytes, extra: Mapping[str, Any]
+) -> None:
+    """Step 2 up to `STORED`: keystore first (keys and sealed share, fsync), then the row as `quarantined`.
+
+    Idempotent: a share whose journal entry exists is put into the database from there, never sealed a second time.
+    ``extra`` (JSON) comes back from the journal with the share, for whoever makes lost rows again.
+    """
+    name = journal_name(bytes(key.identity.public), share.gid)
+    journal = keystore().journal
+    entry = journal.read(name)
+    if entry is None:
+        ref, sealed = share_seal(key_id=key.id, share=share)
+        record = {
+            "key_id": str(key.id),
+            "user": str(key.user_id),
+            "policy": str(key.policy_id) if key.policy_id else None,
+            "predecessor": str(key.predecessor_id) if key.predecessor_id else None,
+            "generation": key.generation,
+            "scheme": share.scheme,
+            "identity": bytes(key.identity.public).hex(),
+            "gid": share.gid.hex(),
+            "threshold": share.t,
+            "parties": [party.hex() for party in share.identities],
+            "public_key": share.public_key.to_bytes().hex(),
+            "chain_code": share.chain_code.hex(),
+            "data_key": ref,
+            "sealed": base64.b64encode(sealed).decode(),
+            "pairs": pairs_seal(gid=share.gid, pairs=pairs),
+            "digest": digest.hex(),
+            "extra": dict(extra),
+        }
+        journal.create(name, json.dumps(record).encode())
+    else:
+        record = json.loads(entry)
+    share_row_from_journal(record)
+
+
+@transaction.atomic
+def share_row_from_journal(record: Mapping[str, Any]) -> KeyShare:
+    """Bring a stored share's row to what the journal says, when the database does not know it yet."""
+    fields: dict[str, Any] = {
+        "gid": bytes.fromhex(record["gid"]),
+        "threshold": record["threshold"],
+        "parties": record["parties"],
+        "public_key": bytes.fromhex(record["public_key"]),
+        "chain_code": bytes.fromhex(record["chain_code"]),
+        "data_key": record["data_key"],
+        "sealed_share": base64.b64decode(record["sealed"]),
+        "generation": record["generation"],
+        "state": State.QUARANTINED,
+        "quarantined_at": timezone.now(),
+    }
+    key_id = uuid.UUID(record["key_id"])
+    updated = KeyShare.objects.filter(id=key_id, state=State.CREATED).update(**fields)
+    if not updated and not KeyShare.objects.filter(id=key_id).exists():
+        identity = PartyIdentity.objects.get(public=bytes.fromhex(record["identity"]))
+        KeyShare.objects.create(
+            id=key_id,
+            user_id=record["user"],
+            policy_id=record["policy"],
+            predecessor_id=record["predecessor"],
+            identity=identity,
+            scheme=record["scheme"],
+            **fields,
+        )
+        updated = 1
+    if updated:
+        for pair in record["pairs"]:
+            PairRow.objects.get_or_create(
+                share_id=key_id,
+                peer=bytes.fromhex(pair["peer"]),
+                defaults={"sealed": base64.b64decode(pair["sealed"]), "data_key": pair["data_key"]},
+            )
+    return KeyShare.objects.select_related("identity").get(id=key_id)
+
+
+# --- opening ------------------------------------------------------------------------------------------------------
+
+
+def share_open(key: KeyShare) -> Share:
+    """Unseal a share from its row, checked; raises ShareUnusable."""
+    if key.sealed_share is None or key.data_key is None or key.gid is None:
+        raise ShareUnusable(f"no share is stored for key {key.id}")
+    aad = share_aad(key_id=key.id, gid=bytes(key.gid), scheme=key.scheme)
+    try:
+        plain = keystore().keys.unwrap(key.data_key, bytes(key.sealed_share), aad)
+        share = Share.decode(plain)
+    except (KeyGone, Tampered, ValueError) as error:
+        raise ShareUnusable(f"the share of key {key.id} does not open: {error}") from error
+    if share.gid != bytes(key.gid) or share.public_key.to_bytes() != bytes(key.public_key or b""):
+        raise ShareUnusable(f"the share of key {key.id} is not the one that its row names")
+    return share
+
+
+def pair_open(row: PairRow, *, gid: bytes) -> PairState | None:
+    """A counterparty's OT state, or None when it is banned or gone."""
+    if row.banned_at is not None or row.sealed is None or row.data_key is None:
+        return None
+    try:
+        plain = keystore().keys.unwrap(row.data_key, bytes(row.sealed), _aad("pair/1", gid, bytes(row.peer)))
+    except (KeyGone, Tampered):
+        return None
+    return PairState.decode(plain)
+
+
+def pairs_open(key: KeyShare, peers: Iterable[bytes] | None = None) -> dict[bytes, PairState]:
+    """OT state by counterparty; those that are banned or gone are missing."""
+    rows = key.pairs.all()
+    if peers is not None:
+        rows = rows.filter(peer__in=list(peers))
+    opened = {bytes(row.peer): pair_open(row, gid=bytes(key.gid or b"")) for row in rows}
+    return {peer: state for peer, state in opened.items() if state is not None}
+
+
+# --- erasing ------------------------------------------------------------------------------------------------------
+
+
+def material_destroy(key: KeyShare) -> None:
+    """Destroy the data keys of a share and of its pairs, then the journal's copy. Idempotent; the keystore only."""
+    store = keystore()
+    name = journal_name(bytes(key.identity.public), bytes(key.gid or b""))
+    entry = store.journal.read(name) if key.gid is not None else None
+    refs = {key.data_key, *key.pairs.values_list("data_key", flat=True)}
+    if entry is not None:
+        record = json.loads(entry)
+        refs |= {record["data_key"], *(pair["data_key"] for pair in record["pairs"])}
+    for ref in filter(None, refs):
+        store.keys.destroy(ref)
+    if entry is not None:
+        store.journal.destroy(name)
+
+
+def material_gone(key: KeyShare, *, sealed: bytes | None, data_key: str | None) -> dict[str, bool]:
+    """The checks of lifecycle.md's *erase*: each True when it holds. ``sealed`` is the ciphertext as it was."""
+    store = keystore()
+    unsealed = True
+    if sealed is not None and data_key is not None and key.gid is not None:
+        try:
+            store.keys.unwrap(data_key, sealed, share_aad(key_id=key.id, gid=bytes(key.gid), scheme=key.scheme))
+        except (KeyGone, Tampered):
+            unsealed = False
+    else:
+        unsealed = False
+    pairs_left = any(ref and store.keys.exists(ref) for ref in key.pairs.values_list("data_key", flat=True))
+    session_left = key.sessions.exclude(data_key=None).exclude(kind="sign").exists()
+    return {
+        "data_key_destroyed": not (data_key and store.keys.exists(data_key)),
+        "ciphertext_does_not_open": not unsealed,
+        "journal_copy_gone": store.journal.read(journal_name(bytes(key.identity.public), bytes(key.gid or b""))) is None,
+        "pair_states_gone": not pairs_left,
+        "session_keys_gone": not session_left,
+    }

@@ -1,0 +1,150 @@
+"""Signing: the request, and what a worker does with the session. It is never replayed and never retried."""
+
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit import services as audit
+from keys import operations
+from keys.actions import require
+from keys.keystore import keystore
+from keys.models import ApiUser, KeyShare, Operation, PairState, ProtocolSession
+from keys.relays import resolve
+from keys.selectors import key_of
+from keys.sessions.kinds import SessionKind, register
+from keys.sessions.lease import Lease
+from keys.sessions.services import leave, session_open
+from keys.shares import identity_open, pairs_open, share_open
+from mpc.errors import Abort, Blame, CheckFailed
+from mpc.protocol import Checkpoint, Protocol, Rng
+from mpc.sign import PairCheck, Release, Signature, SignRequest, sign
+
+State = KeyShare.State
+MAY_SIGN = (State.ACTIVE, State.RETIRING)
+
+
+def sign_request(
+    *,
+    user: ApiUser,
+    operation: Operation,
+    key_id: UUID,
+    scheme: str,
+    digest: bytes,
+    path: tuple[int, ...],
+    room_uuid: str,
+    relay_address: str | None,
+    deadline: datetime,
+) -> None:
+    """Join the room of a signature; a worker starts when it is full. Raises ApiError."""
+    key = key_of(user=user, key_id=key_id, scheme=scheme)
+    require(key, "sign")
+    session_open(
+        kind="sign",
+        share=key,
+        operation=operation,
+        params={"digest": digest.hex(), "path": list(path)},
+        relay_url=resolve(relay_address),
+        room=room_uuid,
+        min_size=key.threshold or 0,
+        max_size=len(key.parties),
+        deadline=deadline,
+        actor=f"user:{user.id}",
+        data={"digest": digest.hex(), "path": list(path)},
+    )
+
+
+class SignKind(SessionKind):
+    name: ClassVar[str] = "sign"
+    queue: ClassVar[str] = "sign"
+    durable: ClassVar[bool] = False
+    run_for: ClassVar[timedelta] = timedelta(seconds=30)
+
+    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Signature]:
+        key = session.share
+        require(key, "sign")
+        request = SignRequest(
+            room=session.room,
+            size=session.room_size or 0,
+            digest=bytes.fromhex(session.params["digest"]),
+            path=tuple(session.params["path"]),
+        )
+        return sign(identity_open(key.identity), share_open(key), pairs_open(key), request, rng)
+
+    def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
+        if isinstance(checkpoint, PairCheck):
+            return pair_check(session.share, checkpoint)
+        if isinstance(checkpoint, Release):
+            return release(session, lease)
+        return super().checkpoint(session, lease, checkpoint)
+
+    def blamed(self, session: ProtocolSession, blame: Blame) -> None:
+        if not blame.ban:
+            return
+        with transaction.atomic():
+            culprits = PairState.objects.select_for_update().filter(share=session.share_id, banned_at=None)
+            for row in culprits.filter(peer__in=list(blame.culprits)):
+                ban(row, reason=blame.reason)
+
+    def finish(self, session: ProtocolSession, lease: Lease, result: Signature) -> None:
+        answer = {"r": f"{result.r:064x}", "s": f"{result.s:064x}", "v": result.v, "der": result.der.hex()}
+        with transaction.atomic():
+            lease.update(state=ProtocolSession.State.DONE, finished_at=timezone.now(), lease_until=None)
+            if session.operation_id:
+                operations.finish(operation_id=session.operation_id, result=answer)
+            audit.record(
+                action="sign.done",
+                actor="system",
+                subject=str(session.share_id),
+                data={"session": str(session.id), "digest": session.params["digest"]},
+            )
+        leave(session)
+
+
+def pair_check(key: KeyShare, check: PairCheck) -> Any:
+    """The critical section of the extension check (protocols.md, section 5): one at a time per pair, verdict durable
+    before anything computed from it leaves, a failure bans the counterparty."""
+    with transaction.atomic():
+        row = PairState.objects.select_for_update().filter(share=key, peer=check.peer, banned_at=None).first()
+        if row is None:
+            raise Abort("this pair is banned: an operator must decide, then refresh")
+        try:
+            return check.verify()
+        except CheckFailed as failure:
+            ban(row, reason=failure.check)
+            verdict = failure
+    raise Blame({check.peer}, f"round 1: the {verdict.check} check failed", ban=True) from verdict
+
+
+def ban(row: PairState, *, reason: str) -> None:
+    """Ban a counterparty: destroy the pair's key in the keystore (a restore doesn't lift it), then say so. The caller
+    holds the row's lock."""
+    if row.data_key:
+        keystore().keys.destroy(row.data_key)
+    row.sealed, row.data_key, row.banned_at = None, None, timezone.now()
+    row.save(update_fields=["sealed", "data_key", "banned_at"])
+    audit.record(
+        action="pair.banned",
+        actor="system",
+        subject=str(row.share_id),
+        data={"peer": bytes(row.peer).hex(), "check": reason},
+    )
+
+
+def release(session: ProtocolSession, lease: Lease) -> None:
+    """Before a signature share leaves: the share still signs and no signer is banned, recorded under the row's lock."""
+    with transaction.atomic():
+        key = KeyShare.objects.select_for_update(of=("self",), no_key=True).get(id=session.share_id)
+        require(key, "sign")
+        lease.update(round=4)
+        audit.record(
+            action="sign.released",
+            actor="system",
+            subject=str(key.id),
+            data={"session": str(session.id), "digest": session.params["digest"]},
+        )
+
+
+register(SignKind())

@@ -1,0 +1,16 @@
+"""Tasks of the workers. Arguments are ids or queue names; every task may run twice."""
+
+import structlog
+from celery import shared_task
+
+from keys.sessions.worker import work
+from vertex.liveness import reconciled
+
+log = structlog.get_logger()
+
+
+@shared_task(name="keys.session_run")
+def session_run(queue: str) -> None:
+    """Work on the next session of a queue. Before the vertex has been reconciled nothing is taken; the sweep asks again."""
+    if reconciled():
+        work(queue)

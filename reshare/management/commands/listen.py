@@ -1,0 +1,127 @@
+"""`manage.py listen`: hears the relays' news and wakes sessions, sweeps up what nobody works on, beats."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection, connections
+
+from keys.models import ProtocolSession
+from keys.relays import inbox, relay
+from keys.sessions import services as sessions
+from relay.client import News, RelayRefused, RelayUnavailable
+from reshare import sweep as reshares
+from vertex.celery import app
+from vertex.liveness import beat_forever, reconciled, reconciled_set
+
+log = structlog.get_logger()
+LISTEN_LOCK = 0x7665_7274  # session-level advisory lock: one `listen` is active, others stand by
+INBOX_WAIT = 10_000  # milliseconds
+RETRY_IN = 1.0  # seconds after a relay did not answer
+
+
+class Command(BaseCommand):
+    help = "Listen to the relays' news for this vertex and sweep up what nobody works on."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with stand_by():
+            reconciled_set(False)
+            beat_forever("listen")
+            asyncio.run(listen())
+
+
+def stand_by() -> psycopg.Connection[Any]:
+    """Wait for the advisory lock; it is held as long as the returned connection lives."""
+    parameters = {**connection.get_connection_params()}
+    parameters.pop("pool", None)
+    for driver_only in ("context", "prepare_threshold", "cursor_factory"):
+        parameters.pop(driver_only, None)
+    lock = psycopg.connect(**parameters, autocommit=True)
+    while True:
+        row = lock.execute("SELECT pg_try_advisory_lock(%s)", [LISTEN_LOCK]).fetchone()
+        if row and row[0]:
+            return lock
+        time.sleep(1.0)
+
+
+async def listen() -> None:
+    """Run until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="listen") as pool:
+        tasks = [asyncio.create_task(hear(url, pool)) for url in relay_urls()]
+        tasks.append(asyncio.create_task(sweep(pool)))
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def relay_urls() -> list[str]:
+    """The default relay, and others that open sessions use."""
+    used = ProtocolSession.objects.filter(finished_at=None).values_list("relay", flat=True).distinct()
+    return sorted({settings.VERTEX_RELAY_URL.rstrip("/"), *used})
+
+
+async def hear(url: str, pool: ThreadPoolExecutor) -> None:
+    """One long poll after the other on this vertex's inbox; news are hints, the sweep asks anyway."""
+    client, cursor = relay(url), ""
+    while True:
+        try:
+            answer = await client.inbox_async(inbox(), after=cursor, wait=INBOX_WAIT)
+        except (RelayUnavailable, RelayRefused) as error:
+            log.warning("relay_unavailable", relay=url, error=str(error))
+            await asyncio.sleep(RETRY_IN)
+            continue
+        for news in answer.news:
+            await in_thread(pool, lambda news=news: told(news))
+        cursor = answer.cursor
+
+
+def told(news: News) -> None:
+    """One piece of news from the relay."""
+    if news.event == "full":
+        sessions.room_full(room=news.room, filled=news.filled)
+    elif news.event == "message":
+        sessions.room_message(room=news.room)
+    elif news.event == "refused":
+        sessions.room_refused(room=news.room, err_type=news.err_type or "unknown")
+
+
+async def sweep(pool: ThreadPoolExecutor) -> None:
+    """Every VERTEX_SWEEP seconds."""
+    while True:
+        await in_thread(pool, sweep_once)
+        await asyncio.sleep(settings.VERTEX_SWEEP)
+
+
+def sweep_once() -> None:
+    """Ask for the reconciliation while it is due, then for everything that nobody works on."""
+    if not reconciled():
+        app.send_task("reshare.reconcile", queue="life")
+        return
+    sessions.sweep()
+    reshares.sweep()
+
+
+async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:
+    """Run something that uses the database; what goes wrong is logged, `listen` goes on."""
+
+    def guarded() -> None:
+        try:
+            call()
+        except Exception:
+            log.exception("listen_failed")
+        finally:
+            connections.close_all()
+
+    await asyncio.get_running_loop().run_in_executor(pool, guarded)
