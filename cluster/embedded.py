@@ -51,7 +51,7 @@ class Servers(Protocol):
 
 
 def free_port() -> int:
-    """A port of the loopback interface that was free just now; whoever binds it must be ready to lose it and try again."""
+    """A loopback port that was free just now; whoever binds it must be ready to lose it and try again."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -171,7 +171,7 @@ class Valkey:
         self.child: Child | None = None
 
     def start(self) -> None:
-        """Starts on the port of before if there was one (clients know it), else on a free one, tried again when lost."""
+        """Starts on the earlier port if there was one (clients know it), else on a free one, tried again when lost."""
         if self.port:
             self._start_on(self.port)
             return

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +48,8 @@ class Child:
 
     def send(self, sig: int) -> None:
         """Signals the whole group; silent when it is gone."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.pid, sig)
-        except ProcessLookupError:
-            pass
 
     def terminate(self, sig: int = signal.SIGTERM) -> None:
         """Asks the leader alone, which knows how to end its own children."""
@@ -59,10 +58,8 @@ class Child:
 
     def wait(self, timeout: float) -> None:
         """Waits for the leader; whatever of its group is left after that, or after `timeout` seconds, is killed."""
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.popen.wait(timeout)
-        except subprocess.TimeoutExpired:
-            pass
         self.kill()
 
     def kill(self) -> None:
@@ -85,6 +82,7 @@ def spawn(
     cwd: Path | None = None,
     user: int | None = None,
     stdin: bytes | None = None,
+    pass_fds: Sequence[int] = (),
     death_signal: int = signal.SIGTERM,
 ) -> Child:
     """Starts a child with exactly the environment `env`, its output appended to `log` (mode 600).
@@ -102,6 +100,7 @@ def spawn(
             env=dict(env),
             cwd=cwd,
             start_new_session=True,
+            pass_fds=tuple(pass_fds),
             user=user,
             group=user,
             extra_groups=None if user is None else [],
@@ -125,3 +124,10 @@ def run(name: str, argv: Sequence[str | Path], *, timeout: float, **how: object)
 def python(*arguments: str | Path) -> list[str | Path]:
     """The command line of this very interpreter."""
     return [sys.executable, *arguments]
+
+
+def base_env() -> dict[str, str]:
+    """What every Python child gets of our environment: nothing that configures or that is secret."""
+    kept = {name: os.environ[name] for name in ("PATH", "TMPDIR", "SSL_CERT_FILE") if name in os.environ}
+    # One thread for numpy's matrix products: parallelism is by session, and cores are shared.
+    return kept | {"LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1"}

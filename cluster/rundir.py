@@ -15,7 +15,7 @@ DISKS = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108
 
 
 def server_user() -> int | None:
-    """The user id that servers run as: our own (None), or an unprivileged one when we are root, as PostgreSQL demands."""
+    """The user id that servers run as: None for our own, an unprivileged one when we are root (PostgreSQL insists)."""
     if os.geteuid() != 0:
         return None
     try:

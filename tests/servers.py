@@ -11,6 +11,7 @@ from collections.abc import Generator
 
 import pytest
 
+from cluster.database import ensure_role
 from cluster.embedded import EmbeddedServers, open_servers
 
 OURS = "VERTEX_TEST_EMBEDDED"
@@ -41,5 +42,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
                 "REDIS_URL": servers.redis_url(0),
                 OURS: "1",
             }
+            # The role that migrations grant rights to; the tests themselves connect as the owner.
+            ensure_role(servers, "vertex_app", secrets.token_hex(16))
             early_config.add_cleanup(servers.close)
     yield

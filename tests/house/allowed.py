@@ -1,4 +1,4 @@
-"""An import-linter contract that lists what a package may import, where import-linter's own only list what it may not."""
+"""An import-linter contract that lists what a package may import; import-linter's own list what it may not."""
 
 import sys
 
