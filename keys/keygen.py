@@ -22,7 +22,7 @@ from keys.sessions.lease import Lease
 from keys.sessions.services import session_open
 from keys.sessions.worker import seed_destroy
 from keys.shares import identity_open, share_open, share_store
-from keys.stored import prove_stored, stored_parties
+from keys.stored import keygen_stored, stored_parties
 from mpc.identity import decode_keygen_id
 from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
 from mpc.protocol import Protocol, Rng
@@ -101,8 +101,8 @@ class KeygenKind(SessionKind):
         key = session.share
         share_store(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra={"sid": result.sid.hex()})
         key.refresh_from_db()
-        stored = prove_stored(
-            key=key, identity=identity_open(key.identity), share=share_open(key), subject=result.sid, k=0, digest=result.digest
+        stored = keygen_stored(
+            identity=identity_open(key.identity), share=share_open(key), sid=result.sid, digest=result.digest
         )
         with transaction.atomic():
             lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
@@ -124,7 +124,9 @@ def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> b
     """Activate a key whose share is stored everywhere; True once it is active."""
     statement = Statement.objects.get(subject=sid)
     facts = verify_preimage(bytes(statement.preimage))
-    if set(stored_parties(subject=sid, digest=facts.digest, public_shares=facts.public_shares)) != set(facts.identities):
+    public_shares = dict(zip(facts.identities, facts.public_shares, strict=True))
+    stored = stored_parties(subject=sid, scheme=facts.scheme, digest=facts.digest, public_shares=public_shares)
+    if stored != set(facts.identities):
         return False
     with transaction.atomic():
         rows = KeyShare.objects.filter(id=key.id, state=State.QUARANTINED).update(

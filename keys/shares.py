@@ -112,7 +112,7 @@ def share_store(
             "gid": share.gid.hex(),
             "threshold": share.t,
             "parties": [party.hex() for party in share.identities],
-            "public_key": share.public_key.to_bytes().hex(),
+            "public_key": share.public_key.hex(),
             "chain_code": share.chain_code.hex(),
             "data_key": ref,
             "sealed": base64.b64encode(sealed).decode(),
@@ -178,7 +178,7 @@ def share_open(key: KeyShare) -> Share:
         share = Share.decode(plain)
     except (KeyGone, Tampered, ValueError) as error:
         raise ShareUnusable(f"the share of key {key.id} does not open: {error}") from error
-    if share.gid != bytes(key.gid) or share.public_key.to_bytes() != bytes(key.public_key or b""):
+    if share.gid != bytes(key.gid) or share.public_key != bytes(key.public_key or b""):
         raise ShareUnusable(f"the share of key {key.id} is not the one that its row names")
     return share
 

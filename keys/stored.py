@@ -5,36 +5,51 @@ from collections.abc import Mapping
 
 from keys import receipts
 from keys.keystore import keystore
-from keys.models import KeyShare
+from mpc.errors import Malformed
 from mpc.identity import Identity
 from mpc.proofs import prove_share, verify_share
-from mpc.shares import Share
+from mpc.shares import Share, group_of
 
 
-def prove_stored(
-    *, key: KeyShare, identity: Identity, share: Share, subject: bytes, k: int, digest: bytes
-) -> bytes:
-    """This party's `STORED` (encoded) for a share that was just read back and unsealed; journal first, once for ever."""
-    name = f"stored/{identity.public.hex()}/{subject.hex()}"
+def possession(share: Share, digest: bytes) -> bytes:
+    """Proof (65 bytes) that a share, just read back and unsealed, is the discrete log of its public share."""
+    return prove_share(share.group, share.scalar, share.identity, digest, lambda _, size: os.urandom(size))
+
+
+def proves_possession(receipt: receipts.Receipt, *, scheme: str, public_share: bytes) -> bool:
+    """Whether a `STORED` receipt's proof holds for its signer's public share (33 bytes) and its digest."""
+    proof = receipt.body.get("proof")
+    if not isinstance(proof, bytes):
+        return False
+    group = group_of(scheme)
+    try:
+        point = group.decode(public_share)
+    except Malformed:
+        return False
+    return verify_share(group, point, receipt.party, receipt.digest, proof)
+
+
+def keygen_stored(*, identity: Identity, share: Share, sid: bytes, digest: bytes) -> bytes:
+    """This party's `STORED` of a key generation (encoded); journal first, one for ever."""
+    name = f"stored/{identity.public.hex()}/{sid.hex()}"
     journal = keystore().journal
     known = journal.read(name)
     if known is None:
-        proof = prove_share(share, digest, os.urandom)
+        body = {"proof": possession(share, digest)}
         known = receipts.issue(
-            identity, kind=receipts.STORED, subject=subject, gid=share.gid, k=k, digest=digest, body={"proof": proof}
+            identity, kind=receipts.STORED, subject=sid, gid=share.gid, k=0, digest=digest, body=body
         )
         journal.create(name, known)
     return known
 
 
-def stored_parties(*, subject: bytes, digest: bytes, public_shares: Mapping[bytes, bytes]) -> list[bytes]:
+def stored_parties(*, subject: bytes, scheme: str, digest: bytes, public_shares: Mapping[bytes, bytes]) -> set[bytes]:
     """Identities of the parties whose valid `STORED` over this digest is held here."""
-    parties = []
-    for _, receipt in receipts.held(subject):
-        public = public_shares.get(receipt.party)
-        if receipt.kind != receipts.STORED or receipt.digest != digest or public is None:
-            continue
-        proof = receipt.body.get("proof")
-        if isinstance(proof, bytes) and verify_share(public, digest, proof):
-            parties.append(receipt.party)
-    return parties
+    return {
+        receipt.party
+        for _, receipt in receipts.held(subject)
+        if receipt.kind == receipts.STORED
+        and receipt.digest == digest
+        and receipt.party in public_shares
+        and proves_possession(receipt, scheme=scheme, public_share=public_shares[receipt.party])
+    }

@@ -1,4 +1,4 @@
-"""The keystore: seals what a share follows from, under keys that live outside the database, and erases it verifiably."""
+"""The keystore: seals what a share follows from, under keys kept outside the database, and erases it verifiably."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -24,18 +24,20 @@ class Operation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(ApiUser, null=True, on_delete=models.CASCADE)
+    caller = models.CharField(max_length=200)  # whose Idempotency-Keys these are: an actor of the audit log
     action = models.CharField(max_length=40)
     state = models.CharField(max_length=8, choices=State.choices, default=State.PENDING)
     status = models.PositiveSmallIntegerField(null=True)
     result = models.JSONField(null=True)
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
+    deadline = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["user", "idempotency_key"], name="one_operation_per_idempotency_key"),
+            models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_operation_per_idempotency_key"),
             models.CheckConstraint(
                 name="operation_result_follows_state",
                 condition=Q(state="pending", result__isnull=True) | Q(state__in=["done", "failed"], status__isnull=False),
