@@ -1,5 +1,6 @@
 """What is true of users, key shares and protocol sessions, with the constraints that keep it so."""
 
+from keys.models.node import Node
 from keys.models.people import ApiKey, ApiUser, Operator, Policy
 from keys.models.receipts import Receipt, Statement
 from keys.models.sessions import Operation, ProtocolSession, SessionMessage
@@ -9,6 +10,7 @@ __all__ = [
     "ApiKey",
     "ApiUser",
     "KeyShare",
+    "Node",
     "Operation",
     "Operator",
     "PairState",

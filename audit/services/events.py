@@ -1,0 +1,63 @@
+"""Appending to the event log, and signing its head."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from audit import chain, selectors
+from audit.models import AuditHead, Event
+
+# Any constant that nothing else in this database locks: "audit".
+_LOCK = 0x6175646974
+_ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)+\Z")
+_ACTOR = re.compile(r"(admin|system|user:[0-9a-f-]{36}|operator:.{1,150})\Z")
+_MAX_DATA = 65_536
+HEAD_FORMAT = "vertex-audit-head/1"
+
+
+def record(*, action: str, actor: str, subject: str, data: dict[str, Any]) -> Event:
+    """Append an event, as the last statement of the transaction that does what it tells of.
+
+    From here to the commit no other event can be appended: no work, no I/O after it. Raises RuntimeError outside a
+    transaction, ValueError for an actor, action or data that the chain can't hold; then nothing may be committed.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("an event is recorded in the transaction that it tells of")
+    if not _ACTION.match(action) or not _ACTOR.match(actor):
+        raise ValueError(f"not an action and actor of the event log: {action}, {actor}")
+    if len(chain.canonical(data)) > _MAX_DATA:
+        raise ValueError("too long for an event")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    # READ COMMITTED: this statement sees what the lock's last holder committed.
+    seq, previous = selectors.chain_head()
+    fields: dict[str, Any] = {
+        "seq": seq + 1,
+        "time": timezone.now(),
+        "action": action,
+        "actor": actor,
+        "subject": subject,
+        "data": data,
+        "previous": previous,
+    }
+    return Event.objects.create(**fields, hash=chain.entry_hash(**fields))
+
+
+def head_sign(*, vertex: str, sign: Callable[[bytes], bytes]) -> AuditHead:
+    """Sign the chain's end with the vertex's identity key, unless the newest signed head is the end already.
+
+    `sign` gives an ECDSA signature (P-256, SHA-256, DER) over the statement's bytes.
+    """
+    if (current := selectors.current_head()) is not None:
+        return current
+    seq, digest = selectors.chain_head()
+    now = timezone.now()
+    statement = chain.canonical(
+        {"format": HEAD_FORMAT, "vertex": vertex, "seq": seq, "hash": digest.hex(), "time": chain.time_text(now)}
+    )
+    return AuditHead.objects.create(
+        seq=seq, hash=digest, time=now, statement=statement, signature=sign(statement.encode())
+    )

@@ -1,0 +1,90 @@
+"""Operators and their groups: what a person may do at the console follows from groups alone, nobody is a superuser."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.password_validation import validate_password
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+
+from audit import services as audit
+from keys.models import Operator
+
+_OVERVIEW = ("keys", "reshare")
+_LEDGER = ("audit.view_deletion",)
+_AUDIT = ("audit.view_event", "audit.view_audithead", "audit.export_event")
+_PEOPLE = ("keys.add_apiuser", "keys.delete_apiuser", "keys.add_apikey", "keys.delete_apikey")
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """`overview`: may look at every table of keys and reshare."""
+
+    overview: bool
+    permissions: tuple[str, ...]
+
+
+GROUPS = {
+    "viewer": Rights(True, _LEDGER),
+    "operator": Rights(True, (*_LEDGER, *_PEOPLE, "audit.propose_deletion")),
+    "approver": Rights(True, (*_LEDGER, "audit.propose_deletion", "audit.approve_deletion")),
+    "auditor": Rights(True, (*_LEDGER, *_AUDIT)),
+}
+
+
+class OperatorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of ``manage.py ensure_operators``."""
+
+    username: str
+    password: str
+    groups: list[str]
+
+
+def groups_ensure() -> None:
+    """The four groups with exactly their permissions; after migrations, which make the permissions."""
+    for name, rights in GROUPS.items():
+        group, _ = Group.objects.get_or_create(name=name)
+        group.permissions.set(_permissions(rights))
+
+
+@transaction.atomic
+def operator_ensure(*, entry: OperatorEntry, actor: str) -> bool:
+    """Make the operator, or bring password and groups in line; whether anything changed.
+
+    Raises ValueError (unknown group), django's ValidationError (password). Never gives superuser rights.
+    """
+    if unknown := set(entry.groups) - GROUPS.keys():
+        raise ValueError(f"unknown groups: {', '.join(sorted(unknown))}")
+    operator = Operator.objects.select_for_update().filter(username=entry.username).first()
+    changes: dict[str, Any] = {}
+    if operator is None:
+        operator = Operator(username=entry.username, is_staff=True)
+        operator.full_clean(exclude=["password"])
+        changes["created"] = True
+    if not (operator.pk and operator.check_password(entry.password)):
+        validate_password(entry.password, operator)
+        operator.set_password(entry.password)
+        changes["password"] = True
+    if operator.is_superuser or not (operator.is_staff and operator.is_active):
+        operator.is_superuser, operator.is_staff, operator.is_active = False, True, True
+        changes["enabled"] = True
+    operator.save()
+    if set(operator.groups.values_list("name", flat=True)) != set(entry.groups):
+        operator.groups.set(Group.objects.filter(name__in=entry.groups))
+        changes["groups"] = sorted(entry.groups)
+    if changes:
+        audit.record(action="operator.ensured", actor=actor, subject=f"operator:{entry.username}", data=changes)
+    return bool(changes)
+
+
+def _permissions(rights: Rights) -> list[Permission]:
+    wanted: list[Permission] = []
+    if rights.overview:
+        types = ContentType.objects.filter(app_label__in=_OVERVIEW)
+        wanted += Permission.objects.filter(content_type__in=types, codename__startswith="view_")
+    for name in rights.permissions:
+        app, codename = name.split(".")
+        wanted.append(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return wanted
