@@ -13,6 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cluster import embedded
 from cluster.embedded import EmbeddedServers, GivenServers, StartError, open_servers
@@ -97,7 +99,7 @@ def test_wrong_passwords_are_refused(servers: EmbeddedServers) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(servers.database_url("postgres", user="vertex_owner", password="wrong"))
     with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=servers.redis.port).ping()
+        redis.Redis(port=servers.redis.port, retry=Retry(NoBackoff(), 0)).ping()
 
 
 def test_redis_has_a_database_for_each_of_many_vertices(servers: EmbeddedServers) -> None:
@@ -119,7 +121,6 @@ def test_redis_comes_back_on_its_port(servers: EmbeddedServers) -> None:
 def test_lost_port_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as winner:
         winner.bind(("127.0.0.1", 0))
-        winner.listen()
         taken, free = winner.getsockname()[1], embedded.free_port()
         ports = iter([taken, free])
         monkeypatch.setattr(embedded, "free_port", lambda: next(ports))

@@ -1,0 +1,53 @@
+# From a bare checkout with Python 3.11 and pip alone: every target makes the virtual environment it needs.
+PYTHON ?= python3
+PARTIES ?= 5
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+# What reads the settings without a server: a database that isn't there, a key that signs nothing.
+WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
+	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
+
+.PHONY: install demo test cluster bench lint format lock clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements-dev.lock
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(INSTALLED)
+	$(PY) -m cluster.demo
+
+test: $(INSTALLED)
+	$(PY) -m tests.stages
+
+cluster: $(INSTALLED)
+	@exec $(PY) -m cluster --parties $(PARTIES)
+
+bench: $(INSTALLED)
+	@exec $(PY) -m cluster.bench
+
+lint: $(INSTALLED)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(WITHOUT_SERVERS) $(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(WITHOUT_SERVERS) $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+format: $(INSTALLED)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+# Needs uv; the only target that does.
+lock:
+	for name in requirements requirements-dev; do \
+		uv pip compile $$name.txt --output-file $$name.lock --quiet --universal --python-version 3.11 \
+			--generate-hashes --no-header --no-annotate --no-emit-index-url || exit 1; \
+	done
+
+clean:
+	rm -rf $(VENV) .cluster staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
