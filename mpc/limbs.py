@@ -28,9 +28,6 @@ _WORD_MAX: Final = 2**32 - 1
 _FOLD: Final = np.frombuffer((2**256 - Q).to_bytes(SCALAR_LENGTH, "big"), ">u4").astype(np.int64)[::-1, None]
 _FOLD_WORDS: Final = 5
 
-# The first large temporaries would be mapped afresh each time: one big block, freed, raises the allocator's threshold.
-np.empty(16 << 20, np.uint8)
-
 
 def limbs(scalars: Bytes) -> Limbs:
     """uint8 (rows, 32·k) → float64 (rows, 16·k), each below 2^16."""

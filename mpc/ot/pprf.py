@@ -1,8 +1,8 @@
 """From base OTs to punctured trees: 64 groups of 4 leaves (SoftSpokenOT with k = 2; protocols.md, section 4).
 
 Group g uses transfers 2g and 2g+1. Leaf y = 2·(bit of the first) + (bit of the second): bit b = 0 is the high one.
-Bob knows all leaves; Alice, with choices (d_1, d_2), all but leaf y* = (1 − d_1, 1 − d_2). From here on her secret is Δ,
-the bits of all y*.
+Bob knows all leaves; Alice, with choices (d_1, d_2), all but leaf y* = (1 − d_1, 1 − d_2). From here on her secret is
+Δ, the bits of all y*.
 
     Bob → Alice     t_0 ‖ t_1 ‖ t̃ ‖ s̃ for each group, 16 + 16 + 32 + 32       64·96 = 6,144 bytes
 

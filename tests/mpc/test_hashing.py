@@ -1,0 +1,58 @@
+"""TH and XOF: what exactly is hashed, and that no two inputs are hashed as one."""
+
+import hashlib
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from mpc.hashing import TH, XOF, xof_rows
+
+ENCODED = b"\x00\x00\x00\x10vertex-mpc/1/tag" + b"\x00\x00\x00\x02ab" + b"\x00\x00\x00\x00"
+
+
+def test_th_is_sha256_of_the_length_prefixed_tag_and_parts():
+    assert TH("tag", b"ab", b"") == hashlib.sha256(ENCODED).digest()
+
+
+@pytest.mark.parametrize("size", [1, 32, 96, 168, 169, 6656])
+def test_xof_is_shake128_of_the_same(size):
+    assert XOF(size, "tag", b"ab", b"") == hashlib.shake_128(ENCODED).digest(size)
+
+
+INPUTS = {
+    "no part": ("t",),
+    "one empty part": ("t", b""),
+    "two empty parts": ("t", b"", b""),
+    "ab": ("t", b"ab"),
+    "a, b": ("t", b"a", b"b"),
+    "b, a": ("t", b"b", b"a"),
+    "ab, empty": ("t", b"ab", b""),
+    "empty, ab": ("t", b"", b"ab"),
+    "a length as data": ("t", b"\x00\x00\x00\x00"),
+    "other tag": ("u", b"ab"),
+    "longer tag": ("ta", b"b"),
+    "tag with the separator": ("t/t", b"ab"),
+}
+
+
+@pytest.mark.parametrize("hash_", [TH, lambda *parts: XOF(32, *parts)], ids=["TH", "XOF"])
+def test_different_inputs_have_different_hashes(hash_):
+    digests = {name: hash_(*parts) for name, parts in INPUTS.items()}
+    assert [pair for pair in combinations(digests, 2) if digests[pair[0]] == digests[pair[1]]] == []
+
+
+def test_th_and_xof_are_unrelated():
+    assert TH("t", b"x") != XOF(32, "t", b"x")
+
+
+def test_xof_rows_is_xof_of_every_row():
+    index = np.arange(300, dtype=">u2").view(np.uint8).reshape(300, 2)
+    data = np.frombuffer(XOF(300 * 17, "test"), np.uint8).reshape(300, 17)
+    expected = [XOF(70, "rows", b"head", index[r].tobytes(), data[r].tobytes()) for r in range(300)]
+    assert [row.tobytes() for row in xof_rows(70, "rows", b"head", index, data)] == expected
+
+
+def test_xof_rows_takes_strided_columns():
+    data = np.arange(64, dtype=np.uint8).reshape(4, 16)[:, ::2]
+    assert xof_rows(8, "rows", b"", data)[3].tobytes() == XOF(8, "rows", b"", bytes(range(48, 64, 2)))
