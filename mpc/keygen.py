@@ -1,0 +1,216 @@
+"""Distributed key generation: PedPop with committed polynomials, and the pairwise set-ups (protocols.md, section 7).
+
+    0   hello
+    1   broadcast  commitment to polynomial, proofs and chain-code part
+    2   broadcast  Feldman points, proofs, blind, echo;   private  sub-share, chain-code part, set-up key
+    3   private    base-OT answer, zero-seed half, echo
+    4   broadcast  digest, proof of the share;            private  PPRF message
+
+The chain-code part goes in private (the commitment binds it all the same): the relay reads broadcasts, and a chain
+code with the public key shows every derived key.  What this returns is not a usable key: it is one after ``STORED`` of
+all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mpc.channel import Session, config_hash, greet, hello_session, merge_fields, session_id
+from mpc.dealing import Dealing, check_deals, check_openings
+from mpc.errors import Malformed
+from mpc.hashing import TH
+from mpc.identity import Identity
+from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
+from mpc.params import VERSION
+from mpc.protocol import Protocol, Rng, scoped
+from mpc.secret import Secret
+from mpc.setup import PairSetup
+from mpc.shares import PairState, Share, chain_code_hash, check_quorum, group_of
+from mpc.sharing import add_commitments, evaluate, ranks
+from mpc.wire import (
+    Commitment,
+    Count,
+    EchoedAnswer,
+    Hash,
+    Hello,
+    Identities,
+    KeygenDeal,
+    KeygenFields,
+    KeygenOpening,
+    Message,
+    Outcome,
+    Point,
+    Points,
+    Puncturing,
+    Text,
+    decode,
+    encode,
+)
+
+
+@dataclass(frozen=True)
+class KeygenConfig:
+    """What a party was asked for. ValueError unless 2 ≤ t ≤ n ≤ 32, identities distinct and the scheme known."""
+
+    room: str
+    scheme: str
+    t: int
+    identities: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        group_of(self.scheme)
+        check_quorum(self.t, self.identities)
+        object.__setattr__(self, "identities", tuple(sorted(self.identities)))
+
+    def fields(self) -> KeygenFields:
+        """As they travel in the hello."""
+        return KeygenFields(
+            room=self.room, scheme=self.scheme, t=self.t, n=len(self.identities), identities=self.identities
+        )
+
+
+class KeygenStatement(Message):
+    """The public result; the digest is the hash of its encoding, the preimage."""
+
+    version: Count
+    room: Text
+    scheme: Text
+    t: Count
+    identities: Identities
+    sid: Hash
+    feldman: Points
+    public_shares: Points
+    public_key: Point
+    chain_code_hash: Hash
+
+    @property
+    def gid(self) -> bytes:
+        return TH("gid", self.sid)
+
+    @property
+    def digest(self) -> bytes:
+        """What ``STORED`` signs."""
+        return TH("digest/keygen", encode(self))
+
+
+@dataclass(frozen=True, eq=False)
+class KeygenResult:
+    """``preimage`` is public; share and pairs are to be sealed."""
+
+    sid: bytes
+    gid: bytes
+    share: Share
+    pairs: dict[bytes, PairState]
+    digest: bytes
+    preimage: bytes
+
+
+def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResult]:
+    """Runs a key generation. ValueError if ``me`` is not among the identities.
+
+    Raises ParameterMismatch before anything private is sent, Abort, and Blame: with evidence for a wrong sub-share,
+    with ``ban`` for an inconsistent PPRF.
+    """
+    if me.public not in config.identities:
+        raise ValueError("this party is not among the identities")
+    group, t, xs = group_of(config.scheme), config.t, ranks(config.identities)
+    x = xs[me.public]
+    session = yield from _open_session(me, config, xs, rng)
+    others = session.others
+
+    chain_part = rng.draw("chain-code", 32)
+    dealing = Dealing(group, session.sid, me.public, t, scoped(rng, "dealing"), attached=chain_part)
+    round_1 = yield from session.exchange(1, broadcast=Commitment(dealing.commitment), broadcasters=others)
+    commitments = {party: message.commitment for party, message in round_1.broadcasts(Commitment).items()}
+
+    setups = {peer: PairSetup(session.sid, x, peer, xs[peer], scoped(rng, f"pair/{peer.hex()}")) for peer in others}
+    echo = session.echo
+    round_2 = yield from session.exchange(
+        2,
+        broadcast=KeygenOpening(echo=echo, opening=dealing.opening),
+        private={peer: KeygenDeal(deal=dealing.deal(xs[peer], chain_part), setup=setups[peer].key) for peer in others},
+        broadcasters=others,
+        senders=others,
+    )
+    opened, private = round_2.broadcasts(KeygenOpening), round_2.privates(KeygenDeal)
+    deals = {party: message.deal for party, message in private.items()} | {me.public: dealing.deal(x, chain_part)}
+    parts = {party: deal.chain_code for party, deal in deals.items()}
+    openings = {party: message.opening for party, message in opened.items()}
+    points = check_openings(group, session.sid, t, commitments, openings, parts)
+    session.check_echo(echo, {party: message.echo for party, message in opened.items()})
+    shares = check_deals(session, group, x, points, deals, round_2.frames)
+    feldman = add_commitments(group, points.values())
+    check_feldman(group, feldman)
+    secret = own_share(group, shares.values(), feldman, x)
+    chain_code = TH("cc", session.sid, *(parts[party] for party in config.identities))
+
+    answers = {peer: setups[peer].answer(private[peer].setup) for peer in others}
+    round_3 = yield from session.exchange(
+        3, private={p: EchoedAnswer(echo=session.echo, answer=answers[p]) for p in others}, senders=others
+    )
+    answered = round_3.privates(EchoedAnswer)
+    session.check_echo(session.echo, {peer: message.echo for peer, message in answered.items()})
+    puncturings = {peer: setups[peer].puncturing(answered[peer].answer) for peer in others}
+
+    public_shares = {party: evaluate(group, feldman, xs[party]) for party in config.identities}
+    statement = KeygenStatement(
+        version=VERSION,
+        room=config.room,
+        scheme=config.scheme,
+        t=t,
+        identities=config.identities,
+        sid=session.sid,
+        feldman=tuple(point.to_bytes() for point in feldman),
+        public_shares=tuple(point.to_bytes() for point in public_shares.values()),
+        public_key=feldman[0].to_bytes(),
+        chain_code_hash=chain_code_hash(chain_code),
+    )
+    outcome = make_outcome(group, secret, me.public, statement.digest, rng.draw)
+    round_4 = yield from session.exchange(
+        4, broadcast=outcome, private=puncturings, broadcasters=others, senders=others
+    )
+    check_outcomes(group, statement.digest, public_shares, round_4.broadcasts(Outcome))
+    pairs = finish_setups(setups, statement.gid, round_4.privates(Puncturing))
+    share = Share(
+        config.scheme, statement.gid, t, config.identities, x, Secret(group.encode_scalar(secret)), feldman, chain_code
+    )
+    return KeygenResult(session.sid, statement.gid, share, pairs, statement.digest, encode(statement))
+
+
+def finish_setups(
+    setups: Mapping[bytes, PairSetup], gid: bytes, puncturings: Mapping[bytes, Puncturing]
+) -> dict[bytes, PairState]:
+    """The pairs' states, by counterparty. Bans whose PPRF is inconsistent."""
+    return {peer: setup.finish(gid, puncturings[peer]) for peer, setup in setups.items()}
+
+
+def _open_session(me: Identity, config: KeygenConfig, xs: Mapping[bytes, int], rng: Rng) -> Protocol[Session]:
+    fields = encode(config.fields())
+
+    def hello(nonce: bytes, ephemeral: bytes) -> Hello:
+        return Hello(protocol="keygen", nonce=nonce, ephemeral=ephemeral, role="party", fields=fields, extra=b"")
+
+    room = hello_session(config.room, 0)
+    greetings = yield from greet(me, hello, room, len(xs), rng, lambda sender, _: sender in xs)
+    agreed = merge_fields(greetings.hellos, KeygenFields)
+    return Session(greetings, session_id(config_hash("keygen", agreed), greetings.hellos, xs), xs, rng)
+
+
+def verify_preimage(preimage: bytes) -> KeygenStatement:
+    """The statement behind a digest, its points checked. Raises Malformed."""
+    statement = decode(KeygenStatement, preimage)
+    try:
+        group = group_of(statement.scheme)
+        check_quorum(statement.t, statement.identities)
+    except ValueError as error:
+        raise Malformed(f"keygen statement: {error}") from error
+    if statement.version != VERSION or list(statement.identities) != sorted(statement.identities):
+        raise Malformed("keygen statement: version or order of identities")
+    if len(statement.feldman) != statement.t or statement.public_key != statement.feldman[0]:
+        raise Malformed("keygen statement: not t points from the public key on")
+    feldman = tuple(group.decode(point) for point in statement.feldman)
+    expected = [evaluate(group, feldman, x) for x in ranks(statement.identities).values()]
+    if [group.decode(point) for point in statement.public_shares] != expected:
+        raise Malformed("keygen statement: public shares do not lie on the polynomial")
+    return statement

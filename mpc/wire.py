@@ -1,0 +1,252 @@
+"""The messages of every protocol: typed, of exact length, in exactly one encoding.
+
+A message is a msgpack array.  ``decode`` refuses wrong types, wrong lengths, anything left over and any encoding other
+than the one that ``encode`` makes.  Lengths of vectors (t points, t proofs) are the protocols' to check: they know t,
+and blame.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from mpc.errors import Malformed
+
+MAX_PARTIES = 32
+MAX_PATH = 32
+MAX_RECEIPTS = 256
+MAX_RECEIPT_BYTES = 16_384
+
+Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
+IdentityKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Scalar = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Point = Annotated[bytes, Meta(min_length=33, max_length=33)]
+Proof = Annotated[bytes, Meta(min_length=65, max_length=65)]
+Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Text = Annotated[str, Meta(max_length=128)]
+Points = Annotated[tuple[Point, ...], Meta(max_length=MAX_PARTIES)]
+Proofs = Annotated[tuple[Proof, ...], Meta(max_length=MAX_PARTIES)]
+Identities = Annotated[tuple[IdentityKey, ...], Meta(max_length=MAX_PARTIES)]
+Receipt = Annotated[bytes, Meta(max_length=MAX_RECEIPT_BYTES)]
+
+
+class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Base of all messages. Many carry secrets: none prints its content."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<redacted>)"
+
+
+M = TypeVar("M", bound=msgspec.Struct)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """The one encoding of a message."""
+    return msgspec.msgpack.encode(message)
+
+
+def decode(kind: type[M], data: bytes) -> M:
+    """The message in ``data``. Raises Malformed unless it is exactly what ``encode`` would write."""
+    try:
+        message = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not a {kind.__name__}") from error
+    if encode(message) != data:
+        raise Malformed(f"{kind.__name__} is not in its one encoding")
+    return message
+
+
+class KeygenFields(Message):
+    """What every party of a key generation must agree on (section 2)."""
+
+    room: Text
+    scheme: Text
+    t: Count
+    n: Count
+    identities: Identities
+
+
+class SignFields(Message):
+    """What the signers must agree on. Who signs is bound by the sid."""
+
+    room: Text
+    scheme: Text
+    size: Count
+    t: Count
+    identities: Identities
+    gid: Hash
+    public_key: Point
+    digest: Hash
+    path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
+    index: Count
+
+
+class ReshareFields(Message):
+    """A reshare's: None where the sender does not know it (a joiner knows nothing of the old quorum)."""
+
+    room: Text
+    scheme: Text
+    size: Count
+    new_identities: Identities
+    new_t: Count
+    store_by: Count
+    vote_by: Count
+    d: Count | None
+    gid: Hash | None = None
+    old_identities: Identities | None = None
+    old_t: Count | None = None
+    public_key: Point | None = None
+    public_shares: Points | None = None
+    chain_code_hash: Hash | None = None
+
+
+class Description(Message):
+    """The old quorum as its parties sign it, for joiners."""
+
+    scheme: Text
+    gid: Hash
+    t: Count
+    identities: Identities
+    public_key: Point
+    public_shares: Points
+    chain_code_hash: Hash
+
+
+class ReshareExtra(Message):
+    """The part of a reshare's hello in which parties may differ; ``description`` signs the old quorum (b"": a
+    joiner).
+    """
+
+    highest_k: Count
+    receipts: Annotated[tuple[Receipt, ...], Meta(max_length=MAX_RECEIPTS)]
+    description: Annotated[bytes, Meta(max_length=64)]
+
+
+class Hello(Message):
+    """R0 of every session. ``fields`` is the protocol's own message of the parameters that the sender knows."""
+
+    protocol: Text
+    nonce: Hash
+    ephemeral: Hash
+    role: Text
+    fields: Annotated[bytes, Meta(max_length=16_384)]
+    extra: Annotated[bytes, Meta(max_length=MAX_RECEIPTS * MAX_RECEIPT_BYTES + 1_024)]
+
+
+class Commitment(Message):
+    """K1 and S1."""
+
+    commitment: Hash
+
+
+class Opening(Message):
+    """A dealer's polynomial, in public: Feldman points, a proof for each, and the blind of the commitment."""
+
+    points: Points
+    proofs: Proofs
+    blind: Hash
+
+
+class Deal(Message):
+    """A dealer's private part: the sub-share and its chain code (keygen: its contribution to it)."""
+
+    share: Scalar
+    chain_code: Hash
+
+
+class SetupKey(Message):
+    """Bob's base-OT key ``A`` and the commitment to a zero-seed half."""
+
+    key: Point
+    zero_commitment: Hash
+
+
+class SetupAnswer(Message):
+    """Alice's base-OT answer and the zero-seed half."""
+
+    answer: Annotated[bytes, Meta(min_length=8_448, max_length=8_448)]
+    zero_half: Hash
+
+
+class KeygenOpening(Message):
+    """K2, broadcast."""
+
+    echo: Hash
+    opening: Opening
+
+
+class KeygenDeal(Message):
+    """K2, private."""
+
+    deal: Deal
+    setup: SetupKey
+
+
+class EchoedAnswer(Message):
+    """K3 and R3, private."""
+
+    echo: Hash
+    answer: SetupAnswer
+
+
+class Puncturing(Message):
+    """K4 and R4, private: Bob's PPRF message."""
+
+    message: Annotated[bytes, Meta(min_length=6_144, max_length=6_144)]
+
+
+class Outcome(Message):
+    """K4 and R5, broadcast: the digest, and a proof of the sender's new share bound to it."""
+
+    digest: Hash
+    proof: Proof
+
+
+class Promise(Message):
+    """R1, broadcast by every participant; both are empty from who does not deal."""
+
+    commitment: Annotated[bytes, Meta(max_length=32)]
+    receipt: Receipt
+
+
+class ReshareOpening(Message):
+    """R2, broadcast by every participant; no opening from who does not deal."""
+
+    echo: Hash
+    opening: Opening | None
+
+
+class ReshareDeal(Message):
+    """R2, private to a new party: the deal if the sender deals, the set-up key if it is a new party too."""
+
+    deal: Deal | None
+    setup: SetupKey | None
+
+
+class SignExtension(Message):
+    """S1, private."""
+
+    extension: Annotated[bytes, Meta(min_length=4_400, max_length=4_400)]
+
+
+class SignProduct(Message):
+    """S2, private: 40,228 B of payload."""
+
+    product: Annotated[bytes, Meta(min_length=40_000, max_length=40_000)]
+    nonce_point: Point
+    blind: Hash
+    key_point: Point
+    gamma_u: Point
+    gamma_v: Point
+    psi: Scalar
+    echo: Hash
+
+
+class SignShare(Message):
+    """S4, broadcast: 64 B of payload."""
+
+    w: Scalar
+    u: Scalar

@@ -1,0 +1,176 @@
+"""An in-memory network that runs the parties of one session together, honest or not.
+
+A malicious party is an honest generator whose outgoing messages are changed before they are sealed and signed (``Lie``); a
+bad network is a function that says what each receiver gets of each frame (``deliver``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+from mpc.channel import Session
+from mpc.errors import Blame, ProtocolError
+from mpc.hashing import TH
+from mpc.identity import Identity
+from mpc.keygen import KeygenConfig, KeygenResult, keygen
+from mpc.protocol import BROADCAST, Checkpoint, Frame, Protocol, Rng, Step, SystemRng
+from mpc.sign import PairCheck, SignRequest, sign
+
+Deliver = Callable[[Frame, bytes], list[Frame]]
+OnCheckpoint = Callable[[bytes, Checkpoint], Any]
+
+
+def identity(name: str) -> Identity:
+    """The identity of a test party."""
+    return Identity(TH("test/identity", name.encode()))
+
+
+def identities(names: str) -> list[Identity]:
+    """One for each letter, in order of their public halves: in a quorum of these, x = position + 1."""
+    return sorted((identity(name) for name in names), key=lambda one: one.public)
+
+
+class Stalled(Exception):
+    """A party waits for a message that nobody will send."""
+
+    def __init__(self, round: int) -> None:
+        super().__init__(f"waits in round {round}")
+        self.round = round
+
+
+def faithfully(frame: Frame, receiver: bytes) -> list[Frame]:
+    return [frame]
+
+
+def approve(party: bytes, checkpoint: Checkpoint) -> Any:
+    """A driver that has nothing against anything."""
+    if isinstance(checkpoint, PairCheck):
+        return checkpoint.verify()
+    return b"" if type(checkpoint).__name__ == "HelloComplete" else None
+
+
+@dataclass
+class Network:
+    """Runs the protocols to their end. ``sent`` are all frames in order, ``checkpoints`` all checkpoints by party."""
+
+    deliver: Deliver = faithfully
+    on_checkpoint: OnCheckpoint = approve
+    sent: list[Frame] = field(default_factory=list)
+    checkpoints: dict[bytes, list[Checkpoint]] = field(default_factory=dict)
+
+    def run(self, protocols: Mapping[bytes, Protocol[Any]]) -> dict[bytes, Any]:
+        """Each party's result, or the ProtocolError or Stalled that ended it."""
+        outcomes: dict[bytes, Any] = {}
+        waiting = {party: self._advance(party, protocol, None, outcomes) for party, protocol in protocols.items()}
+        moved = True
+        while moved:
+            moved = False
+            for party, protocol in protocols.items():
+                step = waiting[party]
+                if step is None:
+                    continue
+                frames = self._inbox(party, step)
+                if step.complete(frames):
+                    waiting[party] = self._advance(party, protocol, frames, outcomes)
+                    moved = True
+        outcomes.update({party: Stalled(step.round) for party, step in waiting.items() if step is not None})
+        return outcomes
+
+    def _inbox(self, party: bytes, step: Step) -> list[Frame]:
+        frames = (frame for frame in self.sent if frame.sender != party and frame.receiver in (BROADCAST, party))
+        delivered = (copy for frame in frames for copy in self.deliver(frame, party))
+        return [frame for frame in delivered if step.accept(frame)]
+
+    def _advance(
+        self, party: bytes, protocol: Protocol[Any], answer: Any, outcomes: dict[bytes, Any]
+    ) -> Step | None:
+        try:
+            item = protocol.send(answer)
+            while isinstance(item, Checkpoint):
+                self.checkpoints.setdefault(party, []).append(item)
+                try:
+                    answer = self.on_checkpoint(party, item)
+                except ProtocolError as error:
+                    item = protocol.throw(error)
+                else:
+                    item = protocol.send(answer)
+        except StopIteration as stop:
+            outcomes[party] = stop.value
+            return None
+        except ProtocolError as error:
+            outcomes[party] = error
+            return None
+        self.sent += item.frames
+        return item
+
+
+@dataclass(frozen=True)
+class Lie:
+    """``culprit`` changes the payload of what it sends in ``round`` (to ``receiver``, or as a broadcast)."""
+
+    culprit: bytes
+    round: int
+    change: Callable[[bytes], bytes]
+    private: bool = True
+    receiver: bytes | None = None
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Makes the culprit's sessions lie."""
+        broadcast_frame, private_frame = Session._broadcast_frame, Session._private_frame
+
+        def broadcast(session: Session, number: int, payload: bytes) -> Frame:
+            lies = not self.private and session.me.public == self.culprit and number == self.round
+            return broadcast_frame(session, number, self.change(payload) if lies else payload)
+
+        def private(session: Session, number: int, receiver: bytes, payload: bytes) -> Frame:
+            lies = self.private and session.me.public == self.culprit and number == self.round
+            lies = lies and self.receiver in (None, receiver)
+            return private_frame(session, number, receiver, self.change(payload) if lies else payload)
+
+        with patch.object(Session, "_broadcast_frame", broadcast), patch.object(Session, "_private_frame", private):
+            yield
+
+
+def run_keygen(
+    parties: list[Identity], t: int, network: Network | None = None, rngs: Mapping[bytes, Rng] | None = None
+) -> dict[bytes, Any]:
+    config = KeygenConfig(room="keygen", scheme="ecdsa", t=t, identities=tuple(one.public for one in parties))
+    rngs = rngs or {}
+    return (network or Network()).run(
+        {one.public: keygen(one, config, rngs.get(one.public, SystemRng())) for one in parties}
+    )
+
+
+@cache
+def key(names: str, t: int) -> dict[bytes, KeygenResult]:
+    """A key of these parties, made once for all tests. Results are never changed by a protocol."""
+    outcomes = run_keygen(identities(names), t)
+    assert all(isinstance(outcome, KeygenResult) for outcome in outcomes.values()), outcomes
+    return outcomes
+
+
+def run_sign(
+    results: Mapping[bytes, Any],
+    signers: list[Identity],
+    request: SignRequest,
+    network: Network | None = None,
+) -> dict[bytes, Any]:
+    """``results``: what keygen or reshare returned, by party."""
+    return (network or Network()).run(
+        {
+            one.public: sign(one, results[one.public].share, results[one.public].pairs, request, SystemRng())
+            for one in signers
+        }
+    )
+
+
+def blames(outcome: Any) -> tuple[set[bytes], bool]:
+    """(culprits, ban) of an outcome that must be a Blame."""
+    assert isinstance(outcome, Blame), repr(outcome)
+    return set(outcome.culprits), outcome.ban
