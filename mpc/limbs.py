@@ -57,7 +57,7 @@ def reduce(values: Words) -> bytes:
     The quotient by 2^256 is estimated from the two highest words and folded before one carry sweep. What then is
     negative, or has a highest word ≥ 2^32 − 1 (every value ≥ q has), is reduced exactly, as a Python integer.
     """
-    word = np.ascontiguousarray(values.T[::-1])  # row i: weight 2^(32·i)
+    word = values.T[::-1].copy()  # row i: weight 2^(32·i)
     quotient = (word[7] + (word[6] >> 32)) >> 32
     word[7] -= quotient << 32
     word[:_FOLD_WORDS] += quotient * _FOLD[:_FOLD_WORDS]

@@ -35,7 +35,7 @@ def swap(bits: Bytes, left: Bytes, right: Bytes) -> tuple[Bytes, Bytes]:
 def transpose(matrix: Bytes) -> Bytes:
     """A bit matrix of r rows, uint8 (r, c/8), as its transpose, uint8 (c, r/8); r and c multiples of 8."""
     rows, width = matrix.shape
-    blocks = np.ascontiguousarray(matrix.reshape(rows // 8, 8, width).swapaxes(1, 2)).view("<u8")
+    blocks = matrix.reshape(rows // 8, 8, width).swapaxes(1, 2).copy().view("<u8")
     for shift, mask in _SWAPS:
         moved = (blocks ^ (blocks >> np.uint64(shift))) & np.uint64(mask)
         blocks ^= moved ^ (moved << np.uint64(shift))
