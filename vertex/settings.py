@@ -5,6 +5,9 @@ from urllib.parse import unquote
 
 import environ
 
+from vertex import logs
+from vertex.version import VERSION
+
 env = environ.Env()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -16,6 +19,8 @@ VERTEX_PUBLIC_URL: str = env.str("VERTEX_PUBLIC_URL", default="")
 VERTEX_KEYSTORE: str = env.str("VERTEX_KEYSTORE", default="")
 VERTEX_MASTER_KEY: str = env.str("VERTEX_MASTER_KEY", default="")
 VERTEX_ADMIN_TOKEN: str = env.str("VERTEX_ADMIN_TOKEN", default="")
+# What a scraper shows to read /metrics, and nothing else; without it only admins read them.
+VERTEX_METRICS_TOKEN: str = env.str("VERTEX_METRICS_TOKEN", default="")
 
 # --- relay --------------------------------------------------------------------------------------------------------
 VERTEX_RELAY_URL: str = env.str("VERTEX_RELAY_URL", default="http://127.0.0.1:8900")
@@ -139,22 +144,26 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{VERTEX_NAME}:", "socke
 
 # --- API ----------------------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["vertex.auth.TokenAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["keys.auth.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["vertex.auth.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["vertex.http.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "vertex.http.OneRendererNegotiation",
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "vertex.errors.exception_handler",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "vertex.openapi.ContractSchema",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Vertex",
     "DESCRIPTION": "A self-hosted MPC node that can change its quorum safely.",
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "DISABLE_ERRORS_AND_WARNINGS": False,
 }
 
 LANGUAGE_CODE = "en"
@@ -167,10 +176,4 @@ WHITENOISE_AUTOREFRESH = False
 UNFOLD = {"SITE_TITLE": "Vertex", "SITE_HEADER": "Vertex", "SITE_SUBHEADER": VERTEX_NAME, "SHOW_HISTORY": False}
 
 LOG_LEVEL: str = env.str("VERTEX_LOG_LEVEL", default="INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "structlog.stdlib.ProcessorFormatter", "processor": "structlog.processors.JSONRenderer"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-}
+LOGGING = logs.configure(LOG_LEVEL)

@@ -1,0 +1,62 @@
+"""What a share answers, by its state: the one table that every route, service and worker asks."""
+
+from typing import Literal
+
+from keys.models import KeyShare
+from vertex.errors import ERROR_STATUS, ApiError
+
+State = KeyShare.State
+# `join`: the new share of a party that joins a quorum. `read`: metadata and export-id. `reshare`: refresh too.
+Action = Literal["keygen", "join", "sign", "derive", "read", "reshare", "export", "delete"]
+
+ACTIONS: tuple[Action, ...] = ("keygen", "join", "sign", "derive", "read", "reshare", "export", "delete")
+OK = "ok"
+VOTE = "vote"  # delete of a retiring share: this vertex's word in the reshare
+AGAIN = "again"  # delete of what is gone: the same answer once more
+
+_MESSAGES = {
+    "already_performed_keygen": "this key was generated already, or is being generated",
+    "key_operation_before_keygen": "this key was not generated yet, or not stored by all parties",
+    "reshare_not_complete": "this share is quarantined: its reshare is not complete",
+    "reshare_conflict": "a reshare of this share is in flight, or the key is being stored",
+    "share_superseded": "this share was superseded by a reshare",
+    "share_erased": "this share was erased",
+}
+_KEYGEN = "already_performed_keygen"
+_BEFORE = "key_operation_before_keygen"
+_NOT_COMPLETE = "reshare_not_complete"
+_CONFLICT = "reshare_conflict"
+_SUPERSEDED = "share_superseded"
+_ERASED = "share_erased"
+
+# Columns as in ACTIONS. `keygen` is a share that its key generation left quarantined: not yet stored by all.
+_ROWS: dict[str, tuple[str, ...]] = {
+    #                  keygen   join     sign           derive   read  reshare        export         delete
+    State.CREATED: (OK, OK, _BEFORE, _BEFORE, OK, _BEFORE, _BEFORE, OK),
+    "keygen": (_KEYGEN, _KEYGEN, _BEFORE, _BEFORE, OK, _BEFORE, _BEFORE, _CONFLICT),
+    State.QUARANTINED: (_KEYGEN, _KEYGEN, _NOT_COMPLETE, OK, OK, _NOT_COMPLETE, _NOT_COMPLETE, _CONFLICT),
+    State.PARKED: (_KEYGEN, _KEYGEN, _NOT_COMPLETE, OK, OK, _NOT_COMPLETE, _NOT_COMPLETE, _CONFLICT),
+    State.ACTIVE: (_KEYGEN, _KEYGEN, OK, OK, OK, OK, OK, OK),
+    State.RETIRING: (_KEYGEN, _KEYGEN, OK, OK, OK, _CONFLICT, _CONFLICT, VOTE),
+    State.SUPERSEDED: (_KEYGEN, _KEYGEN, _SUPERSEDED, OK, OK, _SUPERSEDED, _SUPERSEDED, _SUPERSEDED),
+    State.ERASED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
+    State.DISCARDED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
+}
+TABLE: dict[str, dict[Action, str]] = {state: dict(zip(ACTIONS, row, strict=True)) for state, row in _ROWS.items()}
+
+
+def standing(key: KeyShare) -> str:
+    """The row of the table: the state, with a keygen's quarantine told from a reshare's."""
+    if key.state == State.QUARANTINED and key.generation == 1:
+        return "keygen"
+    return key.state
+
+
+def require(key: KeyShare, action: Action) -> str:
+    """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
+    word = TABLE[standing(key)][action]
+    if word in ERROR_STATUS:
+        raise ApiError(word, _MESSAGES[word])
+    if action == "derive" and key.public_key is None:
+        raise ApiError(_BEFORE, "this share never had a public key")
+    return word

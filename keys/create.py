@@ -1,0 +1,49 @@
+"""`create`: a new key with an identity of its own. The identity key is made by a worker: `web` never opens the keystore."""
+
+from uuid import UUID
+
+from celery import shared_task
+from django.db import transaction
+
+from audit import services as audit
+from keys import operations
+from keys.models import KeyShare, Operation
+from keys.selectors import keygen_id
+from keys.shares import identity_create
+
+
+def key_request(*, operation: Operation, scheme: str) -> None:
+    """Hand the call to a worker."""
+    transaction.on_commit(lambda: key_create_task.apply_async(args=[str(operation.id), scheme], queue="life"))
+
+
+@shared_task(name="keys.key_create")
+def key_create_task(operation_id: str, scheme: str) -> None:
+    """See `key_create`."""
+    key_create(operation_id=UUID(operation_id), scheme=scheme)
+
+
+@transaction.atomic
+def key_create(*, operation_id: UUID, scheme: str) -> KeyShare | None:
+    """Make identity and key of a pending call; does nothing the second time."""
+    operation = (
+        Operation.objects.select_for_update(of=("self",))
+        .select_related("user")
+        .filter(id=operation_id, state=Operation.State.PENDING)
+        .first()
+    )
+    if operation is None or operation.user is None:
+        return None
+    user = operation.user
+    key = KeyShare.objects.create(
+        user=user, identity=identity_create(), scheme=scheme, policy_id=user.default_policy_id
+    )
+    result = {"key_id": str(key.id), "keygen_id": keygen_id(key)}
+    operations.finish(operation_id=operation.id, result=result)
+    audit.record(
+        action="key.created",
+        actor=operation.caller,
+        subject=str(key.id),
+        data={"scheme": scheme, "keygen_id": result["keygen_id"]},
+    )
+    return key

@@ -1,0 +1,213 @@
+"""Calls whose answer takes a protocol, and the memory of idempotent ones.
+
+A call is a row first; a worker finishes it. Whoever waits for it holds a thread and a Redis connection, never one of the
+database. The token that wakes waiters is moved onto its own list, so that any number of them sees it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from threading import BoundedSemaphore
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import redis
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from keys.models import Operation
+from mpc.hashing import TH
+from vertex import liveness
+from vertex.errors import ApiError
+
+State = Operation.State
+MAX_KEY = 200  # characters of an Idempotency-Key
+_WAKE_TTL = 600  # seconds
+_slots = BoundedSemaphore(settings.VERTEX_MAX_WAITERS)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """What the `Prefer` header asks for: an answer at once, and the seconds that the protocol may take."""
+
+    respond_async: bool
+    seconds: float
+
+    @property
+    def deadline(self) -> datetime:
+        """The end of the protocol's time."""
+        return timezone.now() + timedelta(seconds=self.seconds)
+
+
+def preference(request: Request) -> Preference:
+    """Read `Prefer: respond-async, wait=<seconds>` within the settings' limits; other preferences are ignored."""
+    parts = [part.strip().lower() for part in request.headers.get("Prefer", "").split(",")]
+    respond_async = "respond-async" in parts
+    limit: float = settings.VERTEX_ASYNC_TIMEOUT if respond_async else settings.VERTEX_SYNC_TIMEOUT
+    for part in parts:
+        name, _, value = part.partition("=")
+        if name.strip() == "wait":
+            value = value.strip()
+            if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value)):
+                raise ApiError("bad_request_params", "Prefer: wait= takes a number of seconds, at least 1")
+            limit = min(limit, int(value))
+    return Preference(respond_async, limit)
+
+
+def perform(
+    request: Request,
+    *,
+    action: str,
+    start: Callable[[Operation, datetime], None],
+    cancel: Callable[[UUID], object] = lambda operation_id: None,
+) -> Response:
+    """Make the row, start the work (``start(operation, deadline)``), answer as the caller prefers.
+
+    ``cancel(operation_id)`` is called when the time is over: it ends what has changed nothing yet. Whatever ``start`` raises leaves no row behind: nothing was begun, and the same Idempotency-Key may be used again.
+    """
+    wanted = preference(request)
+    with _slot(wanted):
+        deadline = wanted.deadline
+        operation, fresh = begin(request, action=action, deadline=deadline)
+        if fresh:
+            try:
+                start(operation, deadline)
+            except BaseException:
+                Operation.objects.filter(id=operation.id, state=State.PENDING).delete()
+                raise
+        return respond(operation, wanted, cancel=cancel)
+
+
+def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, Any], dict[str, Any]]]) -> Response:
+    """A creating call that is done at once: ``make`` returns its answer and what may be repeated of it.
+
+    All in one transaction, so that a repeated call finds all or nothing.
+    """
+    with transaction.atomic():
+        operation, fresh = begin(request, action=action, deadline=timezone.now())
+        if not fresh:
+            return answer(operation)
+        given, repeatable = make()
+        if operation.idempotency_key is None:
+            operation.delete()
+        else:
+            finish(operation_id=operation.id, result=repeatable)
+    return Response(given)
+
+
+def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operation, bool]:
+    """The row of this call and True, or that of the earlier call with the same Idempotency-Key and False."""
+    principal = request.user
+    name = request.headers.get("Idempotency-Key")
+    if name is not None and not (0 < len(name) <= MAX_KEY and name.isascii() and name.isprintable()):
+        raise ApiError("bad_request_params", f"an Idempotency-Key has 1 to {MAX_KEY} printable ASCII characters")
+    operation = Operation(
+        user=principal.user,
+        caller=principal.actor,
+        action=action,
+        idempotency_key=name,
+        request_digest=_digest(request, action),
+        deadline=deadline,
+    )
+    if name is None:
+        operation.save(force_insert=True)
+        return operation, True
+    # Waits for a transaction that is about to use the same key, then sees its row.
+    Operation.objects.bulk_create([operation], ignore_conflicts=True)
+    found = Operation.objects.get(caller=principal.actor, idempotency_key=name)
+    if bytes(found.request_digest or b"") != operation.request_digest:
+        raise ApiError("bad_request_params", "this Idempotency-Key was used for another request")
+    return found, found.id == operation.id
+
+
+def _digest(request: Request, action: str) -> bytes:
+    parts = (request.data, request.query_params.lists(), request.parser_context["kwargs"])
+    return TH("request", action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts))
+
+
+def _plain(part: Any) -> Any:
+    return part if isinstance(part, dict) else list(part)
+
+
+def respond(operation: Operation, wanted: Preference, *, cancel: Callable[[UUID], object]) -> Response:
+    """The answer once there is one; 202 at once for who prefers that; `executor_result` when the time is over."""
+    if operation.state == State.PENDING and wanted.respond_async:
+        location = f"/operations/{operation.id}"
+        return Response({"operation_id": str(operation.id)}, status=202, headers={"Location": location})
+    if operation.state == State.PENDING:
+        _wait(operation.id, seconds=wanted.seconds)
+        operation.refresh_from_db()
+    if operation.state == State.PENDING:
+        cancel(operation.id)
+        operation.refresh_from_db()
+    if operation.state == State.PENDING:
+        raise ApiError("executor_result", f"not finished in time; it may go on: see /operations/{operation.id}")
+    return answer(operation)
+
+
+def answer(operation: Operation) -> Response:
+    """The answer of a finished operation: its result or its error."""
+    return Response(operation.result, status=operation.status)
+
+
+def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: ApiError | None = None) -> bool:
+    """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended."""
+    rows = Operation.objects.filter(id=operation_id, state=State.PENDING).update(
+        state=State.FAILED if error else State.DONE,
+        status=error.status if error else 200,
+        result=error.body if error else result or {},
+        finished_at=timezone.now(),
+    )
+    if rows:
+        transaction.on_commit(lambda: _wake(operation_id))
+    return bool(rows)
+
+
+def expire() -> int:
+    """For the sweep: end operations whose work was lost with a process; those with a session end with that."""
+    overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=timezone.now())
+    error = ApiError("executor_result", "it was not finished in time")
+    return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
+
+
+@contextmanager
+def _slot(wanted: Preference) -> Iterator[None]:
+    """A place among those that may wait, taken before anything starts; who does not wait needs none."""
+    if wanted.respond_async:
+        yield
+        return
+    if not _slots.acquire(blocking=False):
+        raise ApiError("not_ready", "too many calls are waiting here; repeat it, or use Prefer: respond-async")
+    try:
+        yield
+    finally:
+        _slots.release()
+
+
+@lru_cache(maxsize=1)
+def _blocking() -> redis.Redis:
+    """A client that may wait as long as it is told to (redis-py's default ends every read after 5 s)."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=5)
+
+
+def _list(operation_id: UUID) -> str:
+    return f"{settings.VERTEX_NAME}:operation:{operation_id}"
+
+
+def _wake(operation_id: UUID) -> None:
+    with liveness.connection().pipeline(transaction=True) as pipeline:
+        pipeline.rpush(_list(operation_id), b"1")
+        pipeline.expire(_list(operation_id), _WAKE_TTL)
+        pipeline.execute()
+
+
+def _wait(operation_id: UUID, *, seconds: float) -> None:
+    connection.close()
+    name = _list(operation_id)
+    _blocking().blmove(name, name, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]

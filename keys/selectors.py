@@ -1,0 +1,79 @@
+"""Reads: keys as their owners and admins may see them."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from keys.auth import TokenPrincipal
+from keys.models import ApiUser, KeyShare
+from mpc.identity import encode_keygen_id
+from vertex.errors import ApiError
+
+
+def key_of(*, user: ApiUser, key_id: UUID, scheme: str | None = None) -> KeyShare:
+    """A user's key; an unknown one and another's answer alike."""
+    return _only(KeyShare.objects.filter(user=user), key_id=key_id, scheme=scheme)
+
+
+def key_seen_by(principal: TokenPrincipal, *, key_id: UUID) -> KeyShare:
+    """A key that this principal may read about: a user's own, any for admins."""
+    return _only(keys_seen_by(principal), key_id=key_id, scheme=None)
+
+
+def keys_seen_by(principal: TokenPrincipal) -> QuerySet[KeyShare]:
+    """All keys that this principal may read about."""
+    keys = KeyShare.objects.select_related("identity").prefetch_related("successors")
+    return keys.filter(user=principal.user) if principal.user else keys
+
+
+def _only(keys: QuerySet[KeyShare], *, key_id: UUID, scheme: str | None) -> KeyShare:
+    if scheme is not None:
+        keys = keys.filter(scheme=scheme)
+    key = keys.select_related("identity").filter(id=key_id).first()
+    if key is None:
+        raise ApiError("key_id_not_exists", "there is no such key")
+    return key
+
+
+def keys_after(keys: QuerySet[KeyShare], *, after: UUID | None, limit: int) -> tuple[list[KeyShare], UUID | None]:
+    """A page in order of creation, and the key that the next page comes after (None at the end)."""
+    if after is not None:
+        last = keys.filter(id=after).values_list("created_at", flat=True).first()
+        if last is None:
+            raise ApiError("bad_request_params", "after: there is no such key")
+        keys = keys.filter(Q(created_at__gt=last) | Q(created_at=last, id__gt=after))
+    rows = list(keys.order_by("created_at", "id")[: limit + 1])
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+
+def keygen_id(key: KeyShare) -> str:
+    """The public half of this party's identity for the key, as text."""
+    return encode_keygen_id(bytes(key.identity.public))
+
+
+def key_metadata(key: KeyShare) -> dict[str, Any]:
+    """What may be said of a key: never a secret."""
+    return {
+        "key_id": str(key.id),
+        "keygen_id": keygen_id(key),
+        "user_id": str(key.user_id),
+        "scheme": key.scheme,
+        "state": key.state,
+        "generation": key.generation,
+        "gid": _hex(key.gid),
+        "public_key": _hex(key.public_key),
+        "threshold": key.threshold,
+        "num_parties": len(key.parties) or None,
+        "parties": [encode_keygen_id(bytes.fromhex(party)) for party in key.parties],
+        "old_key_id": str(key.predecessor_id) if key.predecessor_id else None,
+        "new_key_ids": [str(successor.id) for successor in key.successors.all()],
+        "policy_id": str(key.policy_id) if key.policy_id else None,
+        "created_at": key.created_at,
+        "activated_at": key.activated_at,
+        "erased_at": key.erased_at,
+    }
+
+
+def _hex(value: bytes | None) -> str | None:
+    return bytes(value).hex() if value is not None else None

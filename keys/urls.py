@@ -1,0 +1,39 @@
+"""Routes of `keys`. A trailing slash is taken off before they are matched."""
+
+from django.urls import path
+
+from keys.models import Scheme
+from keys.views import admin, audit, keys, operations, protocols, rooms
+
+# Schemes whose protocols exist; the others' routes are unknown.
+SCHEMES = (Scheme.ECDSA,)
+
+
+def _routes(scheme: str) -> list[object]:
+    export_id = keys.ExportId.as_view(scheme=scheme)
+    return [
+        path(f"{scheme}/create", protocols.Create.as_view(scheme=scheme)),
+        path(f"{scheme}/keygen", protocols.Keygen.as_view(scheme=scheme)),
+        path(f"{scheme}/export/exportId/<str:key_id>", export_id),
+        path(f"{scheme}/export-id/<str:key_id>", export_id),
+    ]
+
+
+urlpatterns = [
+    *(route for scheme in SCHEMES for route in _routes(scheme.value)),
+    path("ecdsa/sign", protocols.EcdsaSign.as_view()),
+    path("ecdsa/derive-pubkey", keys.EcdsaDerive.as_view()),
+    path("keys", keys.Keys.as_view()),
+    path("keys/<str:key_id>", keys.Key.as_view()),
+    path("create-room", rooms.CreateRoom.as_view()),
+    path("operations/<str:operation_id>", operations.OperationView.as_view()),
+    path("admin/create-user", admin.CreateUser.as_view()),
+    path("admin/generate-api-key", admin.GenerateApiKey.as_view()),
+    path("admin/revoke-api-key", admin.RevokeApiKey.as_view()),
+    path("admin/delete-user", admin.DeleteUser.as_view()),
+    path("admin/list-all-system-keys", admin.ListSystemKeys.as_view()),
+    path("admin/list-all-user-keys", admin.ListUserKeys.as_view()),
+    path("identity-pubkey", audit.IdentityPubkey.as_view()),
+    path("audit/events", audit.Events.as_view()),
+    path("audit/head", audit.Head.as_view()),
+]

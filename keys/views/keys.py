@@ -1,0 +1,73 @@
+"""Reads of keys: metadata, export id, derived public keys."""
+
+from urllib.parse import urlencode
+
+from coincurve import PublicKey
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from keys import selectors
+from keys.actions import require
+from keys.serializers import DeriveSerializer, KeyAnswer, KeyListAnswer, PageSerializer
+from keys.views.base import ApiView, key_id_of, valid
+from mpc.derive import offset
+from vertex.auth import IsUser
+from vertex.errors import ApiError
+from vertex.openapi import Text
+
+
+class Keys(ApiView):
+    """GET /keys"""
+
+    @extend_schema(parameters=[PageSerializer], responses=KeyListAnswer)
+    def get(self, request: Request) -> Response:
+        """The caller's keys, all for admins; in order of creation."""
+        page = valid(PageSerializer, request.query_params)
+        limit = page["limit"]
+        keys, after = selectors.keys_after(
+            selectors.keys_seen_by(request.user), after=page.get("after"), limit=limit
+        )
+        following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None
+        return Response({"results": [selectors.key_metadata(key) for key in keys], "next": following})
+
+
+class Key(ApiView):
+    """GET /keys/{key_id}"""
+
+    @extend_schema(responses=KeyAnswer)
+    def get(self, request: Request, key_id: str) -> Response:
+        """What may be said of a key: state, quorum, lineage; never a secret."""
+        return Response(selectors.key_metadata(selectors.key_seen_by(request.user, key_id=key_id_of(key_id))))
+
+
+class ExportId(ApiView):
+    """GET /{s}/export/exportId/{key_id}, GET /{s}/export-id/{key_id}"""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    @extend_schema(responses=Text("export_id"))
+    def get(self, request: Request, key_id: str) -> Response:
+        """This party's keygen id for the share."""
+        key = selectors.key_of(user=request.user.user, key_id=key_id_of(key_id), scheme=self.scheme)
+        require(key, "read")
+        return Response({"export_id": selectors.keygen_id(key)})
+
+
+class EcdsaDerive(ApiView):
+    """POST /ecdsa/derive-pubkey"""
+
+    permission_classes = (IsUser,)
+
+    @extend_schema(request=DeriveSerializer, responses=Text("compressed", "uncompressed"))
+    def post(self, request: Request) -> Response:
+        """The public key at a non-hardened BIP32 path."""
+        fields = valid(DeriveSerializer, request.data)
+        key = selectors.key_of(user=request.user.user, key_id=fields["key_id"], scheme="ecdsa")
+        require(key, "derive")
+        try:
+            _, child = offset(bytes(key.public_key or b""), bytes(key.chain_code or b""), fields["derivation_path"])
+        except ValueError as error:
+            raise ApiError("bad_request_params", f"derivation_path: {error}") from error
+        return Response({"compressed": child.hex(), "uncompressed": PublicKey(child).format(compressed=False).hex()})

@@ -1,0 +1,45 @@
+"""How JSON comes in and goes out: strict on what it parses, deaf to `Accept`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+
+class StrictJSONParser(BaseParser):
+    """An object of strict JSON: UTF-8, no NaN, no NUL characters, no lone surrogates, no numbers out of range."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raw = stream.read()
+        # PostgreSQL's text can't hold it; refused here, it can't reach a query anywhere.
+        if b"\\u0000" in raw:
+            raise ParseError("the body must not contain NUL characters")
+        try:
+            data = msgspec.json.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ParseError("the body is not valid JSON") from error
+        if not isinstance(data, dict):
+            raise ParseError("the body must be a JSON object")
+        return data
+
+
+class OneRendererNegotiation(BaseContentNegotiation):
+    """Answers are what they are: the view's first renderer, its first fitting parser."""
+
+    def select_parser(self, request: Request, parsers: list[BaseParser]) -> BaseParser | None:  # type: ignore[override]
+        content_type = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == content_type), None)
+
+    def select_renderer(
+        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:  # type: ignore[override]
+        return renderers[0], str(renderers[0].media_type)

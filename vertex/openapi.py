@@ -1,0 +1,93 @@
+"""The OpenAPI document: what every operation has in common."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, inline_serializer
+from rest_framework import serializers
+
+from vertex.errors import ERROR_STATUS
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """What every failure answers."""
+
+    err_msg = serializers.CharField(help_text="For people; it may change.")
+    err_type = serializers.ChoiceField(choices=sorted(ERROR_STATUS), help_text="For programs.")
+
+
+def Text(*names: str) -> serializers.Serializer[Any]:
+    """A documented answer of a few strings."""
+    title = "".join(part.title() for name in names for part in name.split("_"))
+    return inline_serializer(f"{title}Answer", {name: serializers.CharField() for name in names})
+
+
+class Empty(serializers.Serializer[Any]):
+    """`{}`: it was done."""
+
+
+def Accepted() -> OpenApiResponse:
+    """202: begun."""
+    return OpenApiResponse(Text("operation_id"), description="Begun; `Location` says where its state is.")
+
+
+PREFER = OpenApiParameter(
+    "Prefer",
+    str,
+    OpenApiParameter.HEADER,
+    description="`respond-async`: 202 and a `Location` at once. `wait=<seconds>`: how long the protocol may take.",
+)
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    description="Same key and body: the same answer, without the secret in it. Same key, another body: refused.",
+)
+_DESCRIPTIONS = {
+    400: "Refused; `err_type` says why",
+    401: "`access_denied`: no valid token",
+    404: "`not_found`",
+    405: "`method_not_allowed`",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    429: "`too_many_requests`",
+    500: "`internal_problem`",
+    503: "`not_ready`",
+}
+
+
+class ContractSchema(AutoSchema):
+    """Adds the contract's errors to every operation."""
+
+    def get_response_serializers(self) -> Any:
+        given = super().get_response_serializers()
+        answers = dict(given) if isinstance(given, dict) else {200: given}
+        errors = {
+            code: OpenApiResponse(ErrorSerializer, description=description)
+            for code, description in _DESCRIPTIONS.items()
+            if code not in answers
+        }
+        return answers | errors
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """The `Authorization` header."""
+
+    target_class = "keys.auth.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "An API user's key; for `/admin` and votes the admin token or an operator's.",
+        }
+
+
+class MetricsTokenScheme(TokenScheme):
+    """The scraper's token, in the same header."""
+
+    target_class = "vertex.metrics.MetricsTokenAuthentication"
+    name = "metrics"
