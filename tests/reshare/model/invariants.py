@@ -1,0 +1,165 @@
+"""I1 to I5 of docs/lifecycle.md, judged from what exists and what was sent, not through the rule's own counting."""
+
+from collections import Counter
+from itertools import combinations
+from typing import NamedTuple
+
+from reshare.rule.facts import conflicts, read
+from reshare.rule.table import enabled
+from reshare.rule.types import Kind
+from tests.reshare.model.world import Knowledge, Local, State, World
+
+_RESCUE = frozenset(
+    {"reissue", "erase", "attest", "accept confirmed", "accept following", "accept gone", "accept completed"}
+    | {"accept ordered", "answer"}
+)
+
+
+class Sent(NamedTuple):
+    """What everything sent amounts to, counted here independently of `reshare.rule.facts`."""
+
+    committed: frozenset[bytes]
+    aborted: frozenset[bytes]
+    complete: frozenset[bytes]
+    accused: frozenset[bytes]
+
+
+class Fate(NamedTuple):
+    """What one party has: bit i of a mask is attempt i."""
+
+    old_key: bool
+    stored: int
+    destroyed: int
+    active: int
+    erased_for: bytes | None
+    user_deleted: bool
+
+
+class Judge:
+    def __init__(self, world: World, *, ends: bool = False) -> None:
+        self.world, self.ends = world, ends
+        self._sent: dict[tuple[int, ...], Sent] = {}
+        self._fates: dict[int, Fate] = {}
+        self._rescued: dict[tuple[int, ...], bool] = {}
+        self.all = (1 << len(world.rids)) - 1
+
+    def _mask(self, rids: frozenset[bytes]) -> int:
+        return sum(1 << index for index, rid in enumerate(self.world.rids) if rid in rids)
+
+    def fate(self, identifier: int) -> Fate:
+        found = self._fates.get(identifier)
+        if found is None:
+            local = self.world.locals[identifier]
+            said = frozenset(r.rid for r in local.sent | local.acceptor.said if r.kind == Kind.STORED)
+            accepted = local.acceptor.accepted
+            gone = accepted is not None and not local.old_key and not local.acceptor.deleted
+            found = self._fates[identifier] = Fate(
+                local.old_key,
+                self._mask(said & local.new_keys),
+                self._mask(said - local.new_keys),
+                self._mask(local.active),
+                accepted.rid if accepted is not None and gone else None,
+                local.acceptor.deleted,
+            )
+        return found
+
+    def sent(self, state: State) -> Sent:
+        key = self.world.known(state)
+        found = self._sent.get(key)
+        if found is None:
+            receipts, n, d = self.world.receipts(state), self.world.size.n, self.world.size.d
+            votes = Counter((r.kind, r.rid) for r in receipts)
+            deletions = Counter((r.k, r.rid) for r in receipts if r.kind == Kind.DELETED)
+            found = self._sent[key] = Sent(
+                frozenset(rid for rid in self.world.rids if votes[Kind.CONFIRMED, rid] >= d),
+                frozenset(rid for rid in self.world.rids if votes[Kind.ABORTED, rid] >= n - d + 1),
+                frozenset(rid for (_, rid), count in deletions.items() if count >= d),
+                frozenset(c.party for c in conflicts(self.world.attempts, receipts)) - {b"liar"},
+            )
+        return found
+
+    def violated(self, state: State) -> str | None:
+        """The name of an invariant that this state breaks, or None."""
+        world, sent = self.world, self.sent(state)
+        fates = [self.fate(identifier) for identifier in state]
+        joint = fates[world.size.leaving :]
+        olds = sum(fate.old_key for fate in fates) + world.size.liar
+        stored, destroyed, active = self.all, 0, 0
+        for fate in joint:
+            stored &= fate.stored
+            destroyed |= fate.destroyed
+            active |= fate.active
+        if olds < world.size.t and not stored:
+            return "I1"
+        complete = self._mask(sent.complete)
+        if active and (olds >= world.size.t or active & (active - 1) or complete & ~active):
+            return "I2"
+        if active & destroyed:
+            return "I3"
+        if any(fate.erased_for is not None and fate.erased_for not in sent.committed for fate in fates):
+            return "I5"
+        if not world.size.liar and sent.committed & sent.aborted:
+            return "I5"
+        if sent.accused:
+            return "accused"
+        return "I4" if self.ends and not self.has_way_on(state) else None
+
+    # I4
+
+    def has_way_on(self, state: State) -> bool:
+        """Whichever min(n - t, t - 1) - f old parties are dead, the others can deal again, or carry to the end."""
+        size = self.world.size
+        olds = [identifier for identifier in state if self.world.locals[identifier].role < 2]
+        given_up = sum(self.fate(identifier).user_deleted for identifier in olds)
+        bearable = max(0, min(size.n - size.t, size.t - 1) - size.extra - given_up)
+        return all(self._can_finish(tuple(sorted(living))) for living in combinations(olds, len(olds) - bearable))
+
+    def _can_finish(self, living: tuple[int, ...]) -> bool:
+        found = self._rescued.get(living)
+        if found is None:
+            parties = [self.world.locals[identifier] for identifier in living]
+            deal = sum(p.old_key and p.acceptor.accepted is None and not p.acceptor.deleted for p in parties)
+            found = self._rescued[living] = deal >= self.world.size.t + self.world.size.extra or self._carried(parties)
+        return found
+
+    def _carried(self, parties: list[Local]) -> bool:
+        """Runs the real table: who accepted the highest ballot proposes it again, the living answer and accept.
+
+        Receipts of the dead are lost, but for the commit certificate in an acceptor's journal.
+        """
+        ballots = [party.acceptor.accepted for party in parties if party.acceptor.accepted is not None]
+        if not ballots:
+            return False
+        leader = next(i for i, party in enumerate(parties) if party.acceptor.accepted == max(ballots))
+        parties = list(parties)
+        proposal = frozenset({"propose"})
+        parties[leader] = self._act(parties, leader, proposal) or parties[leader]
+        progress = True
+        while progress:
+            progress = False
+            for index in range(len(parties)):
+                moved = self._act(parties, index, _RESCUE)
+                if moved is not None:
+                    parties[index], progress = moved, True
+        return bool(self._facts(parties).facts.complete)
+
+    def _facts(self, parties: list[Local]) -> Knowledge:
+        names = [name for name in self.world.names if name in self.world.attempts[0].old]
+        heard = frozenset(r._replace(party=names[i]) for i, party in enumerate(parties) for r in party.sent)
+        facts = read(self.world.attempts, heard)
+        certified = frozenset(p.acceptor.accepted.rid for p in parties if p.acceptor.accepted is not None)
+        return Knowledge(facts._replace(committed=facts.committed | certified), frozenset())
+
+    def _act(self, parties: list[Local], index: int, names: frozenset[str]) -> Local | None:
+        table = tuple(transition for transition in self.world.table if transition.name in names)
+        local, known = parties[index], self._facts(parties)
+        for view in self.world.views(local, known):
+            for move in enabled(view, table):
+                result = local
+                for step in move.steps:
+                    result = self.world.apply(result, step)
+                if result != local:
+                    return result
+        return None
+
+

@@ -1,0 +1,356 @@
+"""n parties over the real transition table: what one party can do next, given what it may have heard.
+
+The model adds only an environment to `reshare.rule`: parties, a keystore, a database that may be restored, and receipts
+that may be late for ever. Guards and steps are imported, never stated again.
+
+Why few states suffice, and why nothing is lost by it:
+
+* **Receipts.** A state keeps what each party has *sent*, not what each holds. A party may act on any subset of what was
+  sent, as if the rest were late, or held once and lost by a restore. `_knowledge` lists subsets that reach every move:
+  all facts but three grow with receipts, so everything sent enables most; PROMISED (which attempt counts highest, how
+  high a proposal must go) and DELETED (who knows a completion no longer carries) are also left out in part.
+  test_rule_model.py compares with random subsets.
+* **Deaths.** A dead party is one that never moves again: every run in which it stands still is searched. A death between
+  two steps of a transition is each prefix of the steps as a successor of its own. Performing a step later, after others
+  have moved, is no further case: until its Send a step is visible to nobody else and reads nothing, and the table finds
+  what is left enabled again on the same knowledge (test_rule_model.py checks that every prefix leads on).
+* **Orders, deadlines, ends of the protocol** come at any moment: the View always has all of them.
+* **The database**, unless `explicit`, is not in the state at all: the View shows any of its values at any time, which is
+  more than any number of restores could do. What has ever been active stays so. Then a receipt that the journal covers
+  may as well be sent at once: a state with more receipts sent can do whatever one with fewer can.
+* **Parties** of one role are interchangeable: a state is a sorted tuple. Receipts belong to whoever sent them.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations
+from typing import NamedTuple
+
+from reshare.rule import facts as reading
+from reshare.rule.facts import Facts
+from reshare.rule.steps import Database, Drop, Erase, Journal, Seal, Send, Step
+from reshare.rule.table import TABLE, Transition, enabled
+from reshare.rule.types import (
+    Acceptor,
+    Attempt,
+    Ballot,
+    Deadline,
+    Kind,
+    Mode,
+    New,
+    Old,
+    Order,
+    OrderKind,
+    Receipt,
+    Run,
+)
+from reshare.rule.view import View
+
+ME = b"me"
+GID = b"gid"
+DIGEST = b"digest of "
+# In each of these views one database value of either side and one end of the protocol; no guard joins two of them.
+_GUISES = (
+    (Old.ACTIVE, New.CREATED, Run.HELLO),
+    (Old.RETIRING, New.QUARANTINED, Run.THROUGH),
+    (Old.ERASED, New.PARKED, Run.FAILED),
+)
+_OWED = ("reissue", "attest")
+
+
+class Size(NamedTuple):
+    """What is searched. `attempts` are the ballots (k, rid) of those that may be dealt; `highest` bounds carries."""
+
+    t: int
+    leaving: int  # parties of the old quorum only
+    staying: int  # of both
+    joining: int  # of the new quorum only
+    attempts: tuple[tuple[int, bytes], ...] = ((1, b"a"),)
+    highest: int = 1
+    extra: int = 0  # deletions required beyond n - t + 1
+    liar: bool = False  # one more old party, which signs anything and never erases
+    deletions: int = 0  # shares that their users may delete
+    explicit: bool = False
+    restores: int = 0
+    forgetful: bool = False  # a restore loses the acceptor record as well (a mistake, not a size)
+
+    @property
+    def n(self) -> int:
+        return self.leaving + self.staying + self.liar
+
+    @property
+    def d(self) -> int:
+        return self.n - self.t + 1 + self.extra
+
+
+class Db(NamedTuple):
+    """A party's database, as far as a guard reads it: the ledger is only ever brought up to date."""
+
+    old: Old | None
+    new: tuple[New | None, ...]
+
+
+class Local(NamedTuple):
+    """One party: `active` is whatever has ever been active; `sent` are its receipts, signed `ME`."""
+
+    role: int  # 0 leaving, 1 staying, 2 joining
+    acceptor: Acceptor
+    old_key: bool
+    new_keys: frozenset[bytes]
+    active: frozenset[bytes]
+    sent: frozenset[Receipt]
+    db: Db | None
+    restores: int = 0
+
+
+class Knowledge(NamedTuple):
+    facts: Facts
+    through: frozenset[bytes]  # attempts of which enough old parties have dealt
+
+
+State = tuple[int, ...]
+
+
+class World:
+    """Interned parties and what each can do; a State is the sorted ids of all parties but the liar."""
+
+    def __init__(self, size: Size, table: tuple[Transition, ...] = TABLE) -> None:
+        self.size, self.table = size, table
+        roles = [0] * size.leaving + [1] * size.staying + [2] * size.joining
+        names = tuple(bytes([65 + index]) for index in range(len(roles)))
+        liar = (b"liar",) if size.liar else ()
+        self.names = names + liar
+        old = tuple(name for name, role in zip(names, roles, strict=True) if role < 2) + liar
+        new = tuple(name for name, role in zip(names, roles, strict=True) if role > 0)
+        self.attempts = tuple(
+            Attempt(rid, k, GID, DIGEST + rid, old, size.t, new, max(1, len(new) - 1), size.d)
+            for k, rid in size.attempts
+        )
+        self.mine = tuple(
+            tuple(a._replace(old=self._seat(old, role < 2), new=self._seat(new, role > 0)) for a in self.attempts)
+            for role in range(3)
+        )
+        self.rids = tuple(attempt.rid for attempt in self.attempts)
+        self.locals: list[Local] = []
+        self._ids: dict[Local, int] = {}
+        self._sent: dict[frozenset[Receipt], int] = {}
+        self.sent_of: list[int] = []
+        self._moves: dict[tuple[int, Knowledge], tuple[tuple[str, int], ...]] = {}
+        self._reach: dict[tuple[int, tuple[int, ...]], tuple[tuple[str, int], ...]] = {}
+        self._known: dict[tuple[int, ...], tuple[Knowledge, ...]] = {}
+        self.start: State = tuple(self.intern(self._fresh(role)) for role in roles)
+        self.groups = (0, size.leaving, size.leaving + size.staying, len(roles))
+        every = [OrderKind.CONFIRM, OrderKind.ABORT, OrderKind.ERASE, OrderKind.SUPERSEDE, OrderKind.CARRY]
+        # With a liar about, an operator who drops parked shares by order errs; without one it must be safe.
+        every += [] if size.liar else [OrderKind.DROP]
+        whole = {Order(OrderKind.AGREE)} | ({Order(OrderKind.DELETE)} if size.deletions else set())
+        self.orders = frozenset({Order(kind, rid) for kind in every for rid in self.rids} | whole)
+        self.overdue = frozenset((deadline, rid) for deadline in Deadline for rid in self.rids)
+
+    @staticmethod
+    def _seat(quorum: tuple[bytes, ...], sits: bool) -> tuple[bytes, ...]:
+        return (ME, *quorum[1:]) if sits else quorum
+
+    def _fresh(self, role: int) -> Local:
+        db = Db(Old.ACTIVE if role < 2 else None, tuple(New.CREATED if role else None for _ in self.rids))
+        shown = db if self.size.explicit else None
+        return Local(role, Acceptor(), role < 2, frozenset(), frozenset(), frozenset(), shown)
+
+    def intern(self, local: Local) -> int:
+        found = self._ids.get(local)
+        if found is None:
+            found = self._ids[local] = len(self.locals)
+            self.locals.append(local)
+            self.sent_of.append(self._sent.setdefault(local.sent, len(self._sent)))
+        return found
+
+    def canonical(self, state: State) -> State:
+        low, mid, high, end = self.groups
+        return (*sorted(state[low:mid]), *sorted(state[mid:high]), *sorted(state[high:end]))
+
+    # What may be known
+
+    def receipts(self, state: State) -> frozenset[Receipt]:
+        """Everything sent, the liar's every possible receipt included."""
+        found = {
+            receipt._replace(party=name)
+            for name, identifier in zip(self.names, state, strict=False)
+            for receipt in self.locals[identifier].sent
+        }
+        return frozenset(found | (set(self._lies()) if self.size.liar else set()))
+
+    def _lies(self) -> Iterator[Receipt]:
+        every = [Ballot(k, rid) for k in range(1, self.size.highest + 1) for rid in self.rids]
+        for attempt in self.attempts:
+            for kind in (Kind.CONFIRMED, Kind.ABORTED):
+                digest = attempt.digest if kind == Kind.CONFIRMED else None
+                yield Receipt(kind, b"liar", attempt.rid, attempt.k, digest)
+            yield Receipt(Kind.PROMISED, b"liar", attempt.rid, attempt.k, None, Mode.DEALING)
+        for ballot in every:
+            yield Receipt(Kind.DELETED, b"liar", ballot.rid, ballot.k, DIGEST + ballot.rid)
+            for reported in (None, *(other for other in every if other < ballot)):
+                yield Receipt(Kind.PROMISED, b"liar", ballot.rid, ballot.k, None, Mode.CARRYING, reported)
+
+    def known(self, state: State) -> tuple[int, ...]:
+        """The canonical key of everything that depends on sent receipts alone."""
+        low, mid, high, end = self.groups
+        sent = [self.sent_of[identifier] for identifier in state]
+        return (*sorted(sent[low:mid]), *sorted(sent[mid:high]), *sorted(sent[high:end]))
+
+    def knowledge(self, state: State) -> tuple[Knowledge, ...]:
+        key = self.known(state)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = tuple(dict.fromkeys(self._knowledge(self.receipts(state))))
+        return found
+
+    def through(self, receipts: frozenset[Receipt]) -> frozenset[bytes]:
+        dealt = [r.rid for r in receipts if r.mode == Mode.DEALING]
+        needed = self.size.t + self.size.extra
+        return frozenset(rid for rid in self.rids if dealt.count(rid) >= needed)
+
+    def _knowledge(self, receipts: frozenset[Receipt]) -> Iterator[Knowledge]:
+        through = self.through(receipts)
+        for subset in self._subsets(receipts):
+            yield Knowledge(_read(self.attempts, frozenset(subset)), through)
+
+    def _subsets(self, receipts: frozenset[Receipt]) -> Iterator[frozenset[Receipt]]:
+        promises = {r for r in receipts if r.kind == Kind.PROMISED}
+        deleted = {r for r in receipts if r.kind == Kind.DELETED}
+        yield receipts
+        undeleted = receipts - deleted
+        for bound in range(self.size.highest + 1):
+            yield undeleted - {r for r in promises if r.k > bound}
+        if self.size.explicit:
+            for dropped in (Kind.ABORTED, Kind.STORED):
+                yield frozenset(r for r in receipts if r.kind != dropped)
+        carried: dict[Ballot, set[Receipt]] = {}
+        for promise in promises:
+            if promise.mode == Mode.CARRYING:
+                carried.setdefault(promise.ballot, set()).add(promise)
+        for heard in carried.values():
+            for count in range(1, len(heard)):
+                yield from (receipts - frozenset(late) for late in combinations(heard, count))
+
+    # What a party can do
+
+    def views(self, local: Local, known: Knowledge) -> Iterator[View]:
+        for old, new, run in _GUISES:
+            rows = dict.fromkeys(self.rids, new) if local.db is None else dict(zip(self.rids, local.db.new, strict=True))
+            if local.role == 0:
+                rows = {}
+            state = old if local.db is None else local.db.old
+            runs = {rid: run for rid in self.rids if run != Run.THROUGH or rid in known.through}
+            yield View(
+                me=ME,
+                gid=GID,
+                attempts=self.mine[local.role],
+                acceptor=local.acceptor,
+                old=state if local.role < 2 else None,
+                old_key=local.old_key,
+                new={rid: row for rid, row in rows.items() if row is not None},
+                new_keys=local.new_keys,
+                receipts=frozenset() if self.size.forgetful else local.sent,
+                runs=runs,
+                overdue=self.overdue,
+                orders=self.orders,
+                facts=known.facts,
+            )
+
+    def apply(self, local: Local, step: Step) -> Local:
+        match step:
+            case Journal(record):
+                return local._replace(acceptor=record._replace(certificate=()))
+            case Database(old, new, _):
+                active = local.active | {new[0]} if new is not None and new[1] == New.ACTIVE else local.active
+                db = local.db
+                if db is not None and old is not None:
+                    db = db._replace(old=old)
+                if db is not None and new is not None:
+                    rows = tuple(new[1] if rid == new[0] else row for rid, row in zip(self.rids, db.new, strict=True))
+                    db = db._replace(new=rows)
+                return local._replace(db=db, active=active)
+            case Seal(rid):
+                return local._replace(new_keys=local.new_keys | {rid})
+            case Drop(rid):
+                return local._replace(new_keys=local.new_keys - {rid})
+            case Erase(gid):
+                if gid != GID and local.new_keys:  # a mistake: without its name the newest share is the one that dies
+                    return local._replace(new_keys=local.new_keys - {max(local.new_keys)})
+                return local._replace(old_key=False)
+            case Send(receipt) if receipt.kind != Kind.COMPLETED:
+                return local._replace(sent=local.sent | {receipt})
+        return local
+
+    def prefixes(self, local: Local, steps: tuple[Step, ...], known: Knowledge) -> Iterator[Local]:
+        """The party after one step, after two, …: after each it may die, or go on."""
+        sealed_only = False
+        for step in steps:
+            local = self.apply(local, step)
+            sealed_only = isinstance(step, Seal) or (sealed_only and not isinstance(step, Journal))
+            if self.size.explicit:
+                yield local
+            elif not sealed_only:
+                # A sealed share that the journal doesn't know is seen by nobody, and `store` is enabled as before.
+                yield self._settle(local, known)
+
+    def _settle(self, local: Local, known: Knowledge) -> Local:
+        owed = tuple(transition for transition in self.table if transition.name in _OWED)
+        sent = local.sent
+        while True:
+            for view in self.views(local, known):
+                for move in enabled(view, owed):
+                    for step in move.steps:
+                        local = self.apply(local, step)
+            if local.sent == sent:
+                return local
+            sent = local.sent
+
+    def moves(self, identifier: int, known: Knowledge) -> tuple[tuple[str, int], ...]:
+        """(transition, party afterwards) for all that this party can do on this knowledge."""
+        key = (identifier, known)
+        found = self._moves.get(key)
+        if found is None:
+            local = self.locals[identifier]
+            after = {
+                self.intern(result): move.transition.name
+                for view in self.views(local, known)
+                for move in enabled(view, self.table)
+                for result in self.prefixes(local, move.steps, known)
+                if self._within(result)
+            }
+            after.update({self.intern(result): "restore" for result in self._restored(local)})
+            after.pop(identifier, None)
+            found = self._moves[key] = tuple((name, result) for result, name in after.items())
+        return found
+
+    def _within(self, local: Local) -> bool:
+        promised = local.acceptor.promised
+        return promised is None or promised.k <= self.size.highest
+
+    def _restored(self, local: Local) -> Iterator[Local]:
+        """The database as it was before the first attempt; `forgetful`: the acceptor record with it."""
+        if local.restores >= self.size.restores:
+            return
+        older = self._fresh(local.role)
+        acceptor = older.acceptor if self.size.forgetful else local.acceptor
+        yield local._replace(db=older.db, acceptor=acceptor, restores=local.restores + 1)
+
+    def reach(self, identifier: int, state: State) -> tuple[tuple[str, int], ...]:
+        key = (identifier, self.known(state))
+        found = self._reach.get(key)
+        if found is None:
+            after = {result: name for known in self.knowledge(state) for name, result in self.moves(identifier, known)}
+            found = self._reach[key] = tuple((name, result) for result, name in after.items())
+        return found
+
+    def successors(self, state: State) -> Iterator[tuple[str, State]]:
+        for position, identifier in enumerate(state):
+            if position in self.groups or state[position - 1] != identifier:
+                for name, result in self.reach(identifier, state):
+                    yield name, self.canonical((*state[:position], result, *state[position + 1 :]))
+
+
+@lru_cache(maxsize=100_000)
+def _read(attempts: tuple[Attempt, ...], receipts: frozenset[Receipt]) -> Facts:
+    return reading.read(attempts, receipts)
