@@ -1,6 +1,5 @@
 """Operators and their groups: what a person may do at the console follows from groups alone, nobody is a superuser."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,24 +12,16 @@ from audit import services as audit
 from keys.models import Operator
 
 _OVERVIEW = ("keys", "reshare")
-_LEDGER = ("audit.view_deletion",)
-_AUDIT = ("audit.view_event", "audit.view_audithead", "audit.export_event")
+_AUDIT = ("audit.view_deletion", "audit.view_event", "audit.view_audithead")
 _PEOPLE = ("keys.add_apiuser", "keys.delete_apiuser", "keys.add_apikey", "keys.delete_apikey")
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """`overview`: may look at every table of keys and reshare."""
-
-    overview: bool
-    permissions: tuple[str, ...]
-
-
-GROUPS = {
-    "viewer": Rights(True, _LEDGER),
-    "operator": Rights(True, (*_LEDGER, *_PEOPLE, "audit.propose_deletion")),
-    "approver": Rights(True, (*_LEDGER, "audit.propose_deletion", "audit.approve_deletion")),
-    "auditor": Rights(True, (*_LEDGER, *_AUDIT)),
+# Beyond what every group may: look at everything.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "viewer": (),
+    "operator": (*_PEOPLE, "audit.propose_deletion"),
+    "approver": ("audit.propose_deletion", "audit.approve_deletion"),
+    "auditor": ("audit.export_event",),
 }
 
 
@@ -42,11 +33,12 @@ class OperatorEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     groups: list[str]
 
 
+@transaction.atomic
 def groups_ensure() -> None:
     """The four groups with exactly their permissions; after migrations, which make the permissions."""
-    for name, rights in GROUPS.items():
+    for name, permissions in GROUPS.items():
         group, _ = Group.objects.get_or_create(name=name)
-        group.permissions.set(_permissions(rights))
+        group.permissions.set(_permissions(permissions))
 
 
 @transaction.atomic
@@ -79,12 +71,9 @@ def operator_ensure(*, entry: OperatorEntry, actor: str) -> bool:
     return bool(changes)
 
 
-def _permissions(rights: Rights) -> list[Permission]:
-    wanted: list[Permission] = []
-    if rights.overview:
-        types = ContentType.objects.filter(app_label__in=_OVERVIEW)
-        wanted += Permission.objects.filter(content_type__in=types, codename__startswith="view_")
-    for name in rights.permissions:
-        app, codename = name.split(".")
+def _permissions(names: tuple[str, ...]) -> list[Permission]:
+    types = ContentType.objects.filter(app_label__in=_OVERVIEW)
+    wanted = list(Permission.objects.filter(content_type__in=types, codename__startswith="view_"))
+    for app, codename in (name.split(".") for name in (*_AUDIT, *names)):
         wanted.append(Permission.objects.get(content_type__app_label=app, codename=codename))
     return wanted

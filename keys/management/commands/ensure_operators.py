@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import transaction
 
 from keys.operators import OperatorEntry, groups_ensure, operator_ensure
 
@@ -17,9 +16,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             entries = msgspec.json.decode(sys.stdin.buffer.read(), type=list[OperatorEntry])
-            with transaction.atomic():
-                groups_ensure()
-                changed = [entry.username for entry in entries if operator_ensure(entry=entry, actor="system")]
+            groups_ensure()
+            changed = [entry.username for entry in entries if operator_ensure(entry=entry, actor="system")]
         except (ValueError, ValidationError) as error:
-            raise CommandError(f"nothing was changed: {error}") from error
+            raise CommandError(f"stopped: {error}") from error
         self.stdout.write(f"{len(entries)} operators, changed: {', '.join(changed) or 'none'}")
