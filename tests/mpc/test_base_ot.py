@@ -37,6 +37,17 @@ def test_alice_gets_the_pad_of_her_choice_and_not_the_other(choices):
     assert len({pad.tobytes() for pad in bob.reshape(256, 16)}) == 256
 
 
+def test_pads_are_those_of_the_specification():
+    a, _, _, message, _ = run(CHOICES["mixed"])
+    bob = base.pads(PAIR, a, message)
+    points = [message[at : at + 33] for at in range(0, len(message), 33)]
+    for i, j in ((0, 0), (0, 1), (63, 1), (127, 0)):
+        slot = bytes((i, j))
+        blinded = GROUP.hash_to_point("ot/Hp", PAIR, slot, points[2 * i + 1 - j])
+        product = GROUP.mul_public(GROUP.add(GROUP.decode(points[2 * i + j]), blinded), a)
+        assert bob[i, j].tobytes() == XOF(16, "ot/pad", PAIR, slot, GROUP.ecdh_image(product))
+
+
 def test_pads_depend_on_the_pair():
     a, _, _, message, alice = run(CHOICES["all 0"])
     other = base.pads(TH("test/pair", b"another"), a, message)

@@ -51,7 +51,10 @@ def test_agrees_with_the_specification_bit_by_bit():
     ]
 
 
-@pytest.mark.parametrize("choices", [CHOICES, bytes(68), b"\xff" * 68, b"\x01" + bytes(67)])
+ALL_CHOICES = {"mixed": CHOICES, "zeros": bytes(68), "ones": b"\xff" * 68, "a single one": b"\x01" + bytes(67)}
+
+
+@pytest.mark.parametrize("choices", ALL_CHOICES.values(), ids=ALL_CHOICES)
 def test_rows_are_correlated(choices):
     pair = set_up("extension")
     rows, message = extend(pair.bob, PSID, choices)

@@ -113,7 +113,10 @@ def test_scalars_round_trip(scalar):
     assert GROUP.decode_scalar(GROUP.encode_scalar(scalar)) == scalar
 
 
-@pytest.mark.parametrize("data", [Q.to_bytes(32, "big"), b"\xff" * 32, bytes(31), bytes(33), b""])
+NO_SCALARS = {"q": Q.to_bytes(32, "big"), "ones": b"\xff" * 32, "short": bytes(31), "long": bytes(33), "empty": b""}
+
+
+@pytest.mark.parametrize("data", NO_SCALARS.values(), ids=NO_SCALARS)
 def test_decode_scalar_refuses(data):
     with pytest.raises(Malformed):
         GROUP.decode_scalar(data)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mpc.hashing import XOF
 from mpc.limbs import all_reduced, combination, inner_products, limbs, reduce, scalar_words, subset_sum
 from mpc.params import XI, Q
 
@@ -59,6 +60,14 @@ def test_reduce_with_every_combination_of_extreme_words():
 @given(st.lists(st.lists(st.integers(1 - 2**54, 2**54 - 1), min_size=8, max_size=8), min_size=1, max_size=40))
 def test_reduce_anything(rows):
     assert_reduces(rows)
+
+
+def test_reduce_takes_the_exact_path_for_no_ordinary_value(monkeypatch):
+    """It is slow and its time depends on the value: tolerable once in 2^31, not once in a signature."""
+    rows = np.frombuffer(XOF(96 * 20000, "test"), np.uint8).reshape(-1, 96)
+    unnormalised = (limbs(rows) @ combination((Q // 3, Q - FOLD, 1))).astype(np.int64)
+    monkeypatch.setattr("mpc.limbs.scalar_words", None)
+    assert len(reduce(unnormalised)) == 32 * 20000
 
 
 def test_reduce_leaves_its_argument_alone_and_takes_no_rows():
