@@ -11,7 +11,8 @@ import hmac
 from collections.abc import Mapping
 
 from mpc import proofs
-from mpc.channel import HEADER_BYTES, Session, frame_of, open_body, open_payload
+from mpc.channel import Session
+from mpc.envelope import HEADER_BYTES, frame_of, open_body, open_payload
 from mpc.errors import Blame, Malformed
 from mpc.findings import Findings
 from mpc.group import Draw, Group, Point

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from mpc.errors import Blame, CheckFailed, Malformed
+from mpc.wire import Message, decode
+
+M = TypeVar("M", bound=Message)
 
 
 class Findings:
@@ -45,3 +49,13 @@ def blaming(party: bytes) -> Iterator[None]:
     with findings.about(party):
         yield
     findings.conclude()
+
+
+def decode_all(payloads: Mapping[bytes, bytes], kind: type[M]) -> dict[bytes, M]:
+    """The messages, by sender. Blames everybody whose does not parse: its signature is theirs."""
+    findings, messages = Findings(), {}
+    for sender, payload in payloads.items():
+        with findings.about(sender):
+            messages[sender] = decode(kind, payload)
+    findings.conclude()
+    return messages

@@ -16,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mpc.channel import Session, config_hash, greet, hello_session, merge_fields, session_id
+from mpc.channel import Session
 from mpc.dealing import Dealing, check_deals, check_openings
 from mpc.errors import Malformed
 from mpc.hashing import TH
+from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
 from mpc.params import VERSION

@@ -19,26 +19,19 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mpc.channel import Greetings, Session, greet, hello_session
+from mpc.attempt import HelloComplete, check_expectations, complete_hellos, dealt_points, rid_of
+from mpc.channel import Session
 from mpc.dealing import Dealing, check_deals
 from mpc.errors import Malformed
 from mpc.findings import Findings
 from mpc.group import Point
 from mpc.hashing import TH
+from mpc.hello import Greetings, greet, hello_session
 from mpc.identity import Identity
 from mpc.keygen import finish_setups
 from mpc.outcome import check_outcomes, make_outcome, own_share
 from mpc.protocol import Checkpoint, Protocol, Rng, scoped
-from mpc.quorums import (
-    HelloComplete,
-    ReshareConfig,
-    admits,
-    check_expectations,
-    complete_hellos,
-    dealt_points,
-    make_hello,
-    rid_of,
-)
+from mpc.quorums import ReshareConfig, admits, make_hello
 from mpc.secret import Secret
 from mpc.setup import PairSetup
 from mpc.shares import PairState, Share, chain_code_hash

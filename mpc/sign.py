@@ -15,21 +15,22 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from coincurve import PublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
 from mpc import derive
-from mpc.channel import Session, config_hash, greet, hello_session, merge_fields, session_id
+from mpc.channel import Session
 from mpc.errors import Abort, Blame, CheckFailed, Malformed
 from mpc.findings import Findings
 from mpc.group import SECP256K1, Point
 from mpc.hashing import TH, XOF
+from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.mul import MulReceiver, MulSender, verify_extension
 from mpc.protocol import Checkpoint, Protocol, Rng, SeededRng, scoped
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
+from mpc.signature import Signature, assemble
 from mpc.wire import Commitment, Hello, SignExtension, SignFields, SignProduct, SignShare, encode
+
+__all__ = ["PairCheck", "Release", "SignRequest", "Signature", "sign"]
 
 _GROUP = SECP256K1
 _WIDE = 48
@@ -55,20 +56,6 @@ class SignRequest:
         derive.parse_path(self.path)
         if not 0 <= self.index < 2**31:
             raise ValueError("an index of a batch is 0 … 2^31 − 1")
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A verified ECDSA signature: s low, v the recovery id (2 and 3 where r ≥ q before reduction)."""
-
-    r: int
-    s: int
-    v: int
-
-    @property
-    def der(self) -> bytes:
-        """DER, 70 to 72 bytes as a rule."""
-        return encode_dss_signature(self.r, self.s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +117,7 @@ def sign(
     own = signer.signature_share(request.digest, x_of_nonce)
     yield Release()
     round_3 = yield from session.exchange(3, broadcast=own, broadcasters=session.others)
-    return _assemble(round_3.broadcasts(SignShare), nonce_point, request.digest, child_key)
+    return assemble(round_3.broadcasts(SignShare), nonce_point, request.digest, child_key)
 
 
 def _open_session(me: Identity, share: Share, request: SignRequest, rng: Rng) -> Protocol[Session]:
@@ -292,23 +279,3 @@ def _psid(sid: bytes, pair: bytes) -> bytes:
 
 def _commit(sid: bytes, party: bytes, nonce_point: bytes, blind: bytes) -> bytes:
     return TH("com/nonce", sid, party, nonce_point, blind)
-
-
-def _assemble(shares: Mapping[bytes, SignShare], nonce_point: Point, digest: bytes, child_key: bytes) -> Signature:
-    """s = Σw / Σu, made low and verified. A bad signature names no culprit."""
-    findings, w, u = Findings(), 0, 0
-    for party, message in shares.items():
-        with findings.about(party):
-            w += _GROUP.decode_scalar(message.w)
-            u += _GROUP.decode_scalar(message.u)
-    findings.conclude()
-    if u % _GROUP.order == 0:
-        raise Abort("the signature is not valid")
-    encoded = nonce_point.to_bytes()
-    x_of_nonce, odd = int.from_bytes(encoded[1:], "big"), encoded[0] & 1
-    r, s = x_of_nonce % _GROUP.order, w * pow(u, -1, _GROUP.order) % _GROUP.order
-    high = s > _GROUP.order // 2
-    signature = Signature(r, _GROUP.order - s if high else s, 2 * (x_of_nonce >= _GROUP.order) + (odd ^ high))
-    if s == 0 or not PublicKey(child_key).verify(signature.der, digest, None):
-        raise Abort("the signature is not valid")
-    return signature

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from mpc.attempt import HelloComplete, dealt_points
 from mpc.dealing import check_openings
 from mpc.errors import Abort, Blame, Malformed
 from mpc.findings import Findings
@@ -18,7 +19,7 @@ from mpc.group import Point as GroupPoint
 from mpc.hashing import TH
 from mpc.outcome import check_feldman
 from mpc.params import VERSION
-from mpc.quorums import HelloComplete, dealt_points, deletions_range
+from mpc.quorums import deletions_range
 from mpc.shares import check_quorum, group_of
 from mpc.sharing import add_commitments, evaluate, ranks
 from mpc.wire import (
