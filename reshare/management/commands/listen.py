@@ -34,7 +34,7 @@ class Command(BaseCommand):
         with stand_by():
             reconciled_set(False)
             beat_forever("listen")
-            asyncio.run(listen())
+            asyncio.run(listen(relay_urls()))
 
 
 def stand_by() -> psycopg.Connection[Any]:
@@ -51,14 +51,14 @@ def stand_by() -> psycopg.Connection[Any]:
         time.sleep(1.0)
 
 
-async def listen() -> None:
+async def listen(urls: list[str]) -> None:
     """Run until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="listen") as pool:
-        tasks = [asyncio.create_task(hear(url, pool)) for url in relay_urls()]
+        tasks = [asyncio.create_task(hear(url, pool)) for url in urls]
         tasks.append(asyncio.create_task(sweep(pool)))
         await stop.wait()
         for task in tasks:
