@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from keys.hashes import HASH_ALGOS
@@ -60,6 +61,7 @@ class HexField(StrictCharField):
         return value.hex()
 
 
+@extend_schema_field({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}})
 class PathField(serializers.Field[tuple[int, ...], Any, list[int], Any]):
     """A derivation path: `[0, 1]`, `["0", "1"]` or `"m/0/1"`, non-hardened."""
 

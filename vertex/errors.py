@@ -58,7 +58,7 @@ ERROR_STATUS: dict[str, int] = dict.fromkeys(_BAD_REQUESTS, status.HTTP_400_BAD_
     "not_ready": status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 RETRY_AFTER = 2  # seconds
-CONSOLE = "/console"
+CONSOLE = "/console/"
 
 
 class ApiError(Exception):

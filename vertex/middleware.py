@@ -25,7 +25,7 @@ class ContractMiddleware:
         # Under this name django-structlog binds it to every log line of the request.
         request.META["HTTP_X_REQUEST_ID"] = request_id
         request.__dict__.pop("headers", None)  # a cached view of META
-        if not request.path_info.startswith(f"{CONSOLE}/"):
+        if not request.path_info.startswith(CONSOLE):
             request.path_info = request.path_info.rstrip("/") or "/"
         response = _body_refused(request) or self.get_response(request)
         response.headers["Cache-Control"] = "no-store"

@@ -1,5 +1,6 @@
 """The OpenAPI document: what every operation has in common."""
 
+from functools import cache
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -17,6 +18,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
     err_type = serializers.ChoiceField(choices=sorted(ERROR_STATUS), help_text="For programs.")
 
 
+@cache
 def Text(*names: str) -> serializers.Serializer[Any]:
     """A documented answer of a few strings."""
     title = "".join(part.title() for name in names for part in name.split("_"))
@@ -27,6 +29,7 @@ class Empty(serializers.Serializer[Any]):
     """`{}`: it was done."""
 
 
+@cache
 def Accepted() -> OpenApiResponse:
     """202: begun."""
     return OpenApiResponse(Text("operation_id"), description="Begun; `Location` says where its state is.")
@@ -60,15 +63,12 @@ _DESCRIPTIONS = {
 class ContractSchema(AutoSchema):
     """Adds the contract's errors to every operation."""
 
-    def get_response_serializers(self) -> Any:
-        given = super().get_response_serializers()
-        answers = dict(given) if isinstance(given, dict) else {200: given}
-        errors = {
-            code: OpenApiResponse(ErrorSerializer, description=description)
-            for code, description in _DESCRIPTIONS.items()
-            if code not in answers
-        }
-        return answers | errors
+    def _get_response_bodies(self, direction: Any = "response") -> dict[str, Any]:
+        answers: dict[str, Any] = super()._get_response_bodies(direction)
+        for code, description in _DESCRIPTIONS.items():
+            error = OpenApiResponse(ErrorSerializer, description=description)
+            answers.setdefault(str(code), self._get_response_for_code(error, str(code), direction=direction))
+        return answers
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -63,7 +63,7 @@ class GenerateApiKey(AdminView):
 class RevokeApiKey(AdminView):
     """DELETE /admin/revoke-api-key"""
 
-    @extend_schema(parameters=[RevokeSerializer], request=RevokeSerializer, responses=Empty())
+    @extend_schema(parameters=[RevokeSerializer], request=RevokeSerializer, responses={200: Empty})
     def delete(self, request: Request) -> Response:
         """Revoke an API key; fields in the body or the query."""
         fields = valid(RevokeSerializer, body_or_query(request))
@@ -74,7 +74,7 @@ class RevokeApiKey(AdminView):
 class DeleteUser(AdminView):
     """DELETE /admin/delete-user"""
 
-    @extend_schema(parameters=[UserSerializer], request=UserSerializer, responses=Empty())
+    @extend_schema(parameters=[UserSerializer], request=UserSerializer, responses={200: Empty})
     def delete(self, request: Request) -> Response:
         """Delete a user that has no key shares; fields in the body or the query."""
         users.user_delete(user_id=valid(UserSerializer, body_or_query(request))["user_id"], actor=request.user.actor)

@@ -20,7 +20,7 @@ from vertex.openapi import Text
 class Keys(ApiView):
     """GET /keys"""
 
-    @extend_schema(parameters=[PageSerializer], responses=KeyListAnswer)
+    @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
         page = valid(PageSerializer, request.query_params)

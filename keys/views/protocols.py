@@ -43,7 +43,7 @@ class Keygen(ApiView):
     scheme = ""
 
     @extend_schema(
-        request=KeygenSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty(), 202: Accepted()}
+        request=KeygenSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()}
     )
     def post(self, request: Request) -> Response:
         """Generate the key with the other parties; answers once it is `active`."""

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of `keys`."""
+
+from tests.api import admin, alice, bob, new_operator, new_user, nobody, worker
+
+__all__ = ["admin", "alice", "bob", "new_operator", "new_user", "nobody", "worker"]
