@@ -17,10 +17,9 @@ from keys.actions import require
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Statement
 from keys.relays import resolve
 from keys.selectors import key_of
-from keys.sessions.kinds import SessionKind, register
+from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import session_open
-from keys.sessions.worker import seed_destroy
 from keys.shares import identity_open, share_open, share_store
 from keys.stored import keygen_stored, stored_parties
 from mpc.identity import decode_keygen_id
@@ -114,7 +113,6 @@ class KeygenKind(SessionKind):
                 subject=str(key.id),
                 data={"gid": result.gid.hex(), "digest": result.digest.hex()},
             )
-        seed_destroy(session, lease)
 
     def advance(self, session: ProtocolSession) -> bool:
         return keygen_advance(key=session.share, sid=bytes(session.sid or b""), operation_id=session.operation_id)
@@ -143,6 +141,3 @@ def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> b
                 data={"gid": facts.gid.hex(), "public_key": facts.public_key.hex()},
             )
     return True
-
-
-register(KeygenKind())

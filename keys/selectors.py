@@ -1,14 +1,16 @@
 """Reads: keys as their owners and admins may see them."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from keys.auth import TokenPrincipal
 from keys.models import ApiUser, KeyShare
 from mpc.identity import encode_keygen_id
 from vertex.errors import ApiError
+
+M = TypeVar("M", bound=Model)
 
 
 def key_of(*, user: ApiUser, key_id: UUID, scheme: str | None = None) -> KeyShare:
@@ -36,15 +38,15 @@ def _only(keys: QuerySet[KeyShare], *, key_id: UUID, scheme: str | None) -> KeyS
     return key
 
 
-def keys_after(keys: QuerySet[KeyShare], *, after: UUID | None, limit: int) -> tuple[list[KeyShare], UUID | None]:
-    """A page in order of creation, and the key that the next page comes after (None at the end)."""
+def page_after(rows: QuerySet[M], *, after: UUID | None, limit: int) -> tuple[list[M], UUID | None]:
+    """A page in order of creation, and the id that the next page comes after (None at the end)."""
     if after is not None:
-        last = keys.filter(id=after).values_list("created_at", flat=True).first()
+        last = rows.filter(id=after).values_list("created_at", flat=True).first()
         if last is None:
-            raise ApiError("bad_request_params", "after: there is no such key")
-        keys = keys.filter(Q(created_at__gt=last) | Q(created_at=last, id__gt=after))
-    rows = list(keys.order_by("created_at", "id")[: limit + 1])
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+            raise ApiError("bad_request_params", "after: there is no such row")
+        rows = rows.filter(Q(created_at__gt=last) | Q(created_at=last, id__gt=after))
+    found = list(rows.order_by("created_at", "id")[: limit + 1])
+    return found[:limit], found[limit - 1].pk if len(found) > limit else None
 
 
 def keygen_id(key: KeyShare) -> str:

@@ -16,7 +16,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from keys.keystore import KeyGone, Tampered, keystore
-from keys.models import KeyShare, PairState as PairRow, PartyIdentity
+from keys.models import KeyShare, PartyIdentity, ProtocolSession
+from keys.models import PairState as PairRow
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.shares import PairState, Share
@@ -206,38 +207,67 @@ def pairs_open(key: KeyShare, peers: Iterable[bytes] | None = None) -> dict[byte
 # --- erasing ------------------------------------------------------------------------------------------------------
 
 
+def material_refs(key: KeyShare) -> set[str]:
+    """References of the data keys that a share and its pairs were sealed under, from its row and from the journal."""
+    refs = {key.data_key, *key.pairs.values_list("data_key", flat=True)}
+    entry = journal_entry(key)
+    if entry is not None:
+        refs |= {entry["data_key"], *(pair["data_key"] for pair in entry["pairs"])}
+    return {ref for ref in refs if ref}
+
+
+def journal_entry(key: KeyShare) -> dict[str, Any] | None:
+    """The journal's record of a stored share."""
+    if key.gid is None:
+        return None
+    entry = keystore().journal.read(journal_name(bytes(key.identity.public), bytes(key.gid)))
+    return json.loads(entry) if entry is not None else None
+
+
+def share_key_exists(key: KeyShare) -> bool:
+    """Whether the key that opens this share is in the keystore."""
+    entry = journal_entry(key)
+    refs = {key.data_key, entry["data_key"] if entry is not None else None}
+    return any(ref is not None and keystore().keys.exists(ref) for ref in refs)
+
+
 def material_destroy(key: KeyShare) -> None:
     """Destroy the data keys of a share and of its pairs, then the journal's copy. Idempotent; the keystore only."""
     store = keystore()
-    name = journal_name(bytes(key.identity.public), bytes(key.gid or b""))
-    entry = store.journal.read(name) if key.gid is not None else None
-    refs = {key.data_key, *key.pairs.values_list("data_key", flat=True)}
-    if entry is not None:
-        record = json.loads(entry)
-        refs |= {record["data_key"], *(pair["data_key"] for pair in record["pairs"])}
-    for ref in filter(None, refs):
+    for ref in material_refs(key):
         store.keys.destroy(ref)
-    if entry is not None:
-        store.journal.destroy(name)
+    if key.gid is not None:
+        store.journal.destroy(journal_name(bytes(key.identity.public), bytes(key.gid)))
 
 
-def material_gone(key: KeyShare, *, sealed: bytes | None, data_key: str | None) -> dict[str, bool]:
-    """The checks of lifecycle.md's *erase*: each True when it holds. ``sealed`` is the ciphertext as it was."""
+def share_erase(key: KeyShare) -> dict[str, bool]:
+    """Destroy the keys of a share, null what they sealed, and check: each of lifecycle.md's checks, True when it holds.
+
+    Idempotent. The row keeps its state: that is the caller's to change.
+    """
     store = keystore()
-    unsealed = True
-    if sealed is not None and data_key is not None and key.gid is not None:
+    refs, ref, sealed = material_refs(key), key.data_key, key.sealed_share
+    material_destroy(key)
+    opens = False
+    if sealed is not None and ref is not None and key.gid is not None:
         try:
-            store.keys.unwrap(data_key, sealed, share_aad(key_id=key.id, gid=bytes(key.gid), scheme=key.scheme))
+            store.keys.unwrap(ref, bytes(sealed), share_aad(key_id=key.id, gid=bytes(key.gid), scheme=key.scheme))
+            opens = True
         except (KeyGone, Tampered):
-            unsealed = False
-    else:
-        unsealed = False
-    pairs_left = any(ref and store.keys.exists(ref) for ref in key.pairs.values_list("data_key", flat=True))
-    session_left = key.sessions.exclude(data_key=None).exclude(kind="sign").exists()
+            pass
+    with transaction.atomic():
+        KeyShare.objects.filter(id=key.id).update(sealed_share=None, data_key=None)
+        key.pairs.update(sealed=None, data_key=None)
+    key.refresh_from_db()
     return {
-        "data_key_destroyed": not (data_key and store.keys.exists(data_key)),
-        "ciphertext_does_not_open": not unsealed,
-        "journal_copy_gone": store.journal.read(journal_name(bytes(key.identity.public), bytes(key.gid or b""))) is None,
-        "pair_states_gone": not pairs_left,
-        "session_keys_gone": not session_left,
+        "keys_destroyed": not any(store.keys.exists(each) for each in refs),
+        "ciphertext_does_not_open": not opens,
+        "journal_copy_gone": journal_entry(key) is None,
+        "no_session_key_left": not session_keys_left(key),
     }
+
+
+def session_keys_left(key: KeyShare) -> bool:
+    """Whether the key of a session that made or dealt this share still exists: its traffic could still be opened."""
+    made_or_dealt = ProtocolSession.objects.filter(share_id__in=[key.id, key.predecessor_id], data_key__isnull=False)
+    return made_or_dealt.exists()

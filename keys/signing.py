@@ -14,7 +14,7 @@ from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, Operation, PairState, ProtocolSession
 from keys.relays import resolve
 from keys.selectors import key_of
-from keys.sessions.kinds import SessionKind, register
+from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import leave, session_open
 from keys.shares import identity_open, pairs_open, share_open
@@ -145,6 +145,3 @@ def release(session: ProtocolSession, lease: Lease) -> None:
             subject=str(key.id),
             data={"session": str(session.id), "digest": session.params["digest"]},
         )
-
-
-register(SignKind())

@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class ReshareConfig(AppConfig):
     name = "reshare"
     verbose_name = "Reshare"
+
+    def ready(self) -> None:
+        from keys.sessions.kinds import register
+        from reshare import orders  # noqa: F401 (its receivers)
+        from reshare.kind import ReshareKind
+
+        register(ReshareKind())

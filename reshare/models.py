@@ -78,6 +78,7 @@ class Reshare(models.Model):
     erased_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    poll_at = models.DateTimeField(null=True)  # when the sweep looks again at an attempt without a session
 
     class Meta:
         constraints = [
@@ -104,6 +105,11 @@ class Reshare(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def new_key_id(self) -> uuid.UUID:
+        """Key id of the new share that this attempt makes for a remaining party; the same however often it is asked."""
+        return uuid.uuid5(self.id, "new share")
 
     @property
     def attempt(self) -> str:

@@ -22,4 +22,5 @@ urlpatterns = [
     path("schema", SpectacularJSONAPIView.as_view(**OPEN), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema", **OPEN)),
     path("", include("keys.urls")),
+    path("", include("reshare.urls")),
 ]

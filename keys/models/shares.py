@@ -67,6 +67,7 @@ class KeyShare(models.Model):
     quarantined_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    erasure = models.JSONField(default=dict)  # the checks of the erase, each with its result
 
     class Meta:
         constraints = [

@@ -20,6 +20,9 @@ class SessionKind(ABC):
     #: How long a session may run once its room is full.
     run_for: ClassVar[timedelta]
 
+    def begin(self, session: ProtocolSession) -> None:
+        """Fix, in ``session.params``, what the protocol must find unchanged when it is replayed."""
+
     @abstractmethod
     def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Any]:
         """The generator of this session."""
@@ -35,8 +38,15 @@ class SessionKind(ABC):
     def blamed(self, session: ProtocolSession, blame: Blame) -> None:
         """Make what a blame demands (a ban) durable before anything is answered."""
 
-    def failed(self, session: ProtocolSession, lease: Lease) -> None:
-        """What a failure of the protocol means for the key; inside the transaction that fails the session."""
+    def failed(self, session: ProtocolSession) -> bool:
+        """What a failure of the protocol means for the key; inside the transaction that records it.
+
+        True when its receipts must still be carried: the session goes on as `settling`.
+        """
+        return False
+
+    def heard(self, session: ProtocolSession, statement: bytes) -> None:
+        """A preimage that came through the room, not verified."""
 
     def advance(self, session: ProtocolSession) -> bool:
         """Apply the receipts at hand; True when the room is needed no more."""

@@ -1,5 +1,6 @@
 """Opening, waking and ending protocol sessions. A request joins its room and starts nothing; a full room wakes a worker."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -47,10 +48,11 @@ def session_open(
     deadline: datetime,
     actor: str,
     data: dict[str, Any],
+    begin: Callable[[ProtocolSession], None] = lambda session: None,
 ) -> ProtocolSession:
     """Create the session with its audit event, then join its room; raises ApiError when the room refuses.
 
-    Where the join fills the room the session is ready at once, else the relay's news make it so.
+    ``begin`` writes in the transaction that creates the session. Where the join fills the room the session is ready at once, else the relay's news make it so.
     """
     try:
         with transaction.atomic():
@@ -63,6 +65,7 @@ def session_open(
                 room=room,
                 deadline=deadline,
             )
+            begin(session)
             audit.record(
                 action=f"{kind}.requested",
                 actor=actor,
@@ -175,29 +178,28 @@ def absent(session: ProtocolSession) -> ApiError:
 
 
 def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease | None = None) -> bool:
-    """End a session that failed: its key is destroyed, its operation answers the error. True when it had not ended.
+    """End a protocol that failed: its key is destroyed, its operation answers the error. True when it had not ended.
 
-    Without a lease only a session that no worker has begun is ended.
+    Without a lease only a session that no worker has begun is ended. Where its kind has receipts to carry, it goes on
+    as `settling`.
     """
     session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=session_id)
     if session.data_key is not None:
         session_material_destroy(session)
     guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
+    ended: dict[str, Any] = {"state": State.FAILED, "finished_at": Now(), "lease_until": None, "fence": F("fence") + 1}
     with transaction.atomic():
-        rows = ProtocolSession.objects.filter(guard, id=session_id, finished_at=None).update(
-            state=State.FAILED,
-            finished_at=Now(),
+        held = ProtocolSession.objects.select_for_update().filter(guard, id=session_id, finished_at=None)
+        if not held.exists():
+            return False
+        goes_on = kind_of(session).failed(session)
+        ProtocolSession.objects.filter(id=session_id).update(
+            **({"state": State.SETTLING} if goes_on else ended),
             sealed_seed=None,
             data_key=None,
-            lease_until=None,
-            fence=F("fence") + 1,
             error={"err_type": error.err_type, "err_msg": error.message},
         )
-        if rows != 1:
-            return False
         session.messages.all().delete()
-        if lease is not None:
-            kind_of(session).failed(session, lease)
         if session.operation_id:
             operations.finish(operation_id=session.operation_id, error=error)
         audit.record(
@@ -206,7 +208,8 @@ def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease 
             subject=str(session.share_id),
             data={"session": str(session.id), "error": error.err_type, "message": error.message},
         )
-    leave(session, refused=error.err_type)
+    if not goes_on:
+        leave(session, refused=error.err_type)
     return True
 
 

@@ -54,9 +54,11 @@ def run(lease: Lease) -> None:
 
 
 def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
-    lease.update(state=State.RUNNING)
-    session.state = State.RUNNING
     try:
+        if session.state == State.READY:
+            kind.begin(session)
+            lease.update(state=State.RUNNING, params=session.params)
+            session.state = State.RUNNING
         kind.finish(session, lease, Driver(session, kind, lease).run())
     except (Parked, LeaseLost):
         raise
@@ -73,13 +75,18 @@ def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> 
 
 def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
     """Carry receipts and apply them until the outcome needs the room no more."""
+    if session.data_key is not None:
+        seed_destroy(session, lease)
     while True:
         if kind.advance(session):
             settled(session, lease)
             return
         try:
-            if not carry(session, lease, wait=SETTLE_WAIT):
+            carried = carry(session, lease, wait=SETTLE_WAIT)
+            if not carried:
                 raise Parked
+            for statement in carried.statements:
+                kind.heard(session, statement)
         except (RelayRefused, RelayUnavailable) as error:
             raise Parked from error
 

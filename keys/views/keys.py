@@ -25,7 +25,7 @@ class Keys(ApiView):
         """The caller's keys, all for admins; in order of creation."""
         page = valid(PageSerializer, request.query_params)
         limit = page["limit"]
-        keys, after = selectors.keys_after(
+        keys, after = selectors.page_after(
             selectors.keys_seen_by(request.user), after=page.get("after"), limit=limit
         )
         following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None

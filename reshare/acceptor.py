@@ -1,0 +1,47 @@
+"""The acceptor record in the keystore's journal: one per party and `gid`, which no restored database touches."""
+
+import hmac
+from collections.abc import Iterator
+
+import msgspec
+
+from keys.keystore import keystore
+from reshare.rule.types import Acceptor
+
+EMPTY = Acceptor()
+
+
+class Stale(Exception):
+    """The record is not the one that a decision was made from: look again."""
+
+
+def name(identity: bytes, gid: bytes) -> str:
+    """Journal entry of a party's record for one sharing."""
+    return f"acceptor/{identity.hex()}/{gid.hex()}"
+
+
+def read(identity: bytes, gid: bytes) -> Acceptor:
+    """The record; an empty one where nothing was promised, voted or stored yet."""
+    data = keystore().journal.read(name(identity, gid))
+    return EMPTY if data is None else msgspec.msgpack.decode(data, type=Acceptor)
+
+
+def replace(identity: bytes, gid: bytes, *, expected: Acceptor, record: Acceptor) -> None:
+    """Compare and set, durable on return; raises Stale."""
+    if not hmac.compare_digest(_encode(read(identity, gid)), _encode(expected)):
+        raise Stale
+    keystore().journal.replace(name(identity, gid), _encode(record))
+
+
+def all_records() -> Iterator[tuple[bytes, bytes]]:
+    """(identity, gid) of every record in the journal."""
+    for entry in keystore().journal.list("acceptor/"):
+        _, identity, gid = entry.split("/")
+        yield bytes.fromhex(identity), bytes.fromhex(gid)
+
+
+def _encode(record: Acceptor) -> bytes:
+    """Sets in one order, so that equal records are equal bytes."""
+    plain = msgspec.to_builtins(record, builtin_types=(bytes,))
+    plain[3] = sorted(plain[3], key=msgspec.msgpack.encode)
+    return msgspec.msgpack.encode(plain)

@@ -1,0 +1,159 @@
+"""The protocol session of a reshare: what its worker makes durable between the rounds, and what follows it."""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit import services as audit
+from keys import operations, receipts
+from keys.models import KeyShare, ProtocolSession
+from keys.sessions.kinds import SessionKind
+from keys.sessions.lease import Lease
+from keys.shares import identity_open, share_open
+from mpc.errors import Abort, Blame
+from mpc.protocol import Checkpoint, Protocol, Rng
+from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare
+from reshare import statements
+from reshare.executor import advance
+from reshare.hellos import highest_k, known_receipts
+from reshare.models import Reshare
+
+Role, Run, State = Reshare.Role, Reshare.Run, Reshare.State
+
+
+class ReshareKind(SessionKind):
+    name: ClassVar[str] = "reshare"
+    queue: ClassVar[str] = "protocol"
+    durable: ClassVar[bool] = True
+    run_for: ClassVar[timedelta] = timedelta(seconds=settings.VERTEX_STORE_BY)
+
+    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[ReshareResult]:
+        row = session.reshare
+        identity, old = row.identity, row.old_share
+        may_deal = old is not None and old.state in (KeyShare.State.ACTIVE, KeyShare.State.RETIRING)
+        expected = session.params.get("expected_pubkey")
+        config = ReshareConfig(
+            room=session.room,
+            size=session.room_size or 0,
+            scheme=row.scheme,
+            new_identities=tuple(bytes.fromhex(party) for party in session.params["parties"]),
+            new_t=row.new_threshold,
+            store_by=settings.VERTEX_STORE_BY,
+            vote_by=settings.VERTEX_VOTE_BY,
+            d=session.params["deletions"],
+            role=row.role,
+            deals=may_deal,
+            highest_k=session.params["highest_k"],
+            receipts=tuple(bytes.fromhex(each) for each in session.params["receipts"]),
+            expected_pubkey=bytes.fromhex(expected) if expected else None,
+            old_threshold=session.params.get("old_threshold"),
+        )
+        return reshare(identity_open(identity), config, share_open(old) if old is not None and may_deal else None, rng)
+
+    def begin(self, session: ProtocolSession) -> None:
+        """What the hello says is fixed before the first one leaves, so that a replay says the same."""
+        row = session.reshare
+        session.params |= {"highest_k": highest_k(row), "receipts": [each.hex() for each in known_receipts(row)]}
+
+    def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
+        if isinstance(checkpoint, HelloComplete):
+            return self._begun(session, lease, checkpoint)
+        if isinstance(checkpoint, Promises):
+            return self._promised(session, checkpoint)
+        return super().checkpoint(session, lease, checkpoint)
+
+    def _begun(self, session: ProtocolSession, lease: Lease, hello: HelloComplete) -> bytes:
+        """The attempt has a rid: write it down, then promise; returns this dealer's `PROMISED`, or nothing."""
+        row = session.reshare
+        with transaction.atomic():
+            lease.update(sid=hello.rid)
+            rows = Reshare.objects.filter(id=row.id, rid=None).update(
+                rid=hello.rid,
+                k=hello.k,
+                gid=hello.gid,
+                public_key=hello.public_key,
+                old_parties=[party.hex() for party in hello.old_identities],
+                old_threshold=hello.old_t,
+                new_parties=[party.hex() for party in hello.new_identities],
+                deletions_required=hello.d,
+                store_by=hello.store_by,
+                vote_by=hello.vote_by,
+                began_at=timezone.now(),
+                hellos=hello.hellos,
+                run=Run.HELLO,
+                state=State.RUNNING,
+            )
+            for party, encoded in ((party, each) for party, known in hello.receipts.items() for each in known):
+                _keep_from_hello(party, encoded)
+            if rows:
+                audit.record(
+                    action="reshare.began",
+                    actor="system",
+                    subject=str(row.id),
+                    data={"rid": hello.rid.hex(), "k": hello.k, "gid": hello.gid.hex(), "d": hello.d},
+                )
+        row.refresh_from_db()
+        me = bytes(row.identity.public)
+        advance(me, hello.gid)
+        if me not in hello.dealers:
+            return b""
+        for encoded, receipt in receipts.held(hello.rid):
+            if receipt.kind == receipts.PROMISED and receipt.party == me and receipt.body.get("mode") == "dealing":
+                return encoded
+        raise Abort("this party may not deal: it has promised a later attempt, or another one of this share is open")
+
+    def _promised(self, session: ProtocolSession, promises: Promises) -> None:
+        rid = bytes(session.reshare.rid or b"")
+        with transaction.atomic():
+            for party, encoded in promises.receipts.items():
+                try:
+                    receipt = receipts.parse(encoded)
+                except receipts.BadReceipt as error:
+                    raise Blame({party}, "round 1: a dealer's promise is not a receipt") from error
+                if receipt.party != party or receipt.kind != receipts.PROMISED or receipt.subject != rid:
+                    raise Blame({party}, "round 1: a dealer's promise is about something else")
+                receipts.keep(encoded, receipt)
+
+    def finish(self, session: ProtocolSession, lease: Lease, result: ReshareResult) -> None:
+        row = session.reshare
+        with transaction.atomic():
+            Reshare.objects.filter(id=row.id).update(digest=result.digest, new_gid=result.gid_new, run=Run.THROUGH)
+            receipts.keep_statement(subject=result.rid, digest=result.digest, preimage=result.preimage)
+            lease.update(round=6)
+        advance(bytes(row.identity.public), bytes(row.gid or b""), material={result.rid: result})
+        row.refresh_from_db()
+        answer = row.old_share_id if row.role == Role.DEPARTING else row.new_share_id
+        with transaction.atomic():
+            lease.update(state=ProtocolSession.State.SETTLING)
+            if session.operation_id:
+                operations.finish(operation_id=session.operation_id, result={"key_id": str(answer)})
+
+    def failed(self, session: ProtocolSession) -> bool:
+        row = Reshare.objects.filter(session=session).first()
+        if row is None:
+            return False
+        if row.rid is None:
+            Reshare.objects.filter(id=row.id).update(state=State.FAILED, ended_at=timezone.now())
+            return False
+        Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
+        return True
+
+    def heard(self, session: ProtocolSession, statement: bytes) -> None:
+        statements.learn(session.reshare, statement)
+
+    def advance(self, session: ProtocolSession) -> bool:
+        row = session.reshare
+        advance(bytes(row.identity.public), bytes(row.gid or b""))
+        row.refresh_from_db()
+        return row.state in Reshare.ENDED
+
+
+def _keep_from_hello(party: bytes, encoded: bytes) -> None:
+    """Receipts in a hello are hints from anybody: bad ones are dropped."""
+    try:
+        receipts.keep(encoded, receipts.parse(encoded))
+    except receipts.BadReceipt:
+        return

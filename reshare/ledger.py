@@ -1,0 +1,112 @@
+"""The deletion ledger as a reshare keeps it: a row per old party and attempt, its statement, and what receipts say."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from audit import services as audit
+from audit.models import Deletion
+from audit.selectors import chain_head
+from keys.models import KeyShare
+from mpc.identity import encode_keygen_id
+from reshare.models import Reshare
+from reshare.rule.facts import about
+from reshare.rule.types import Attempt, Kind, Ledger, Receipt
+from reshare.rule.view import View
+
+
+def own_rows(identity: bytes, rows: Iterable[Reshare]) -> dict[bytes, Ledger]:
+    """State of this party's ledger rows, by rid."""
+    attempts = [row.attempt for row in rows]
+    found = Deletion.objects.filter(attempt__in=attempts, party=identity).values_list("attempt", "state")
+    return {bytes.fromhex(attempt): Ledger(state) for attempt, state in found}
+
+
+def statement_of(row: Reshare, party: bytes, stored: Iterable[bytes]) -> dict[str, Any]:
+    """What the page about the deletion of this party's share shows (audit.statement.DeletionStatement)."""
+    own = party == bytes(row.identity.public)
+    share = row.old_share if own else None
+    generation = row.old_share.generation if row.old_share else 1
+    exports = share.exports.order_by("created_at") if share else ()
+    return {
+        "key": {
+            "key_id": str(share.id) if share else "",
+            "scheme": row.scheme,
+            "public_key": bytes(row.public_key or b"").hex(),
+            "generation": generation,
+            "gid": bytes(row.gid or b"").hex(),
+        },
+        "old": _quorum(row.old_parties, row.old_threshold or 0, generation, share),
+        "new": _quorum(row.new_parties, row.new_threshold, generation + 1, row.new_share if own else None),
+        "rid": row.attempt,
+        "digest": bytes(row.digest).hex() if row.digest is not None else "",
+        "deletions_required": row.deletions_required or 0,
+        "stored": sorted(encode_keygen_id(each) for each in stored),
+        "exports": [{"time": e.created_at.isoformat(), "caller": e.caller, "kind": e.kind} for e in exports],
+    }
+
+
+def _quorum(parties: list[str], threshold: int, generation: int, share: KeyShare | None) -> dict[str, Any]:
+    return {
+        "threshold": threshold,
+        "parties": [encode_keygen_id(bytes.fromhex(party)) for party in parties],
+        "generation": generation,
+        "key_id": str(share.id) if share else "",
+    }
+
+
+def open_row(row: Reshare, party: bytes, stored: Iterable[bytes] = ()) -> Deletion:
+    """The ledger row of an old party; opened again it stays as it is."""
+    own = party == bytes(row.identity.public)
+    return audit.deletion_open(
+        attempt=row.attempt,
+        party=party,
+        keygen_id=encode_keygen_id(party),
+        own=own,
+        gid=bytes(row.gid or b""),
+        key_id=row.old_share_id if own else None,
+        statement=statement_of(row, party, stored),
+        requested_by=f"user:{row.user_id}",
+        owner=row.user.owner.username if row.user.owner else None,
+    )
+
+
+def follow(row: Reshare, attempt: Attempt, view: View) -> None:
+    """Bring the rows of all old parties to what the receipts say; the own row's votes are the rule's to book."""
+    heard = [receipt for receipt in view.receipts if about(receipt, attempt)]
+    stored = {receipt.party for receipt in heard if receipt.kind == Kind.STORED}
+    complete = attempt.rid in view.facts.stored
+    for party in attempt.old:
+        if party == view.me and row.old_share is None:
+            continue
+        deletion = open_row(row, party, stored)
+        if complete and deletion.ready_at is None:
+            audit.deletion_ready(deletion=deletion, statement=statement_of(row, party, stored))
+        if party != view.me and (state := _said(party, heard)) is not None and state != deletion.state:
+            audit.deletion_mark(attempt=row.attempt, party=party, state=state)
+
+
+def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:
+    kinds = {receipt.kind for receipt in heard if receipt.party == party}
+    for kind, state in (
+        (Kind.DELETED, Ledger.ERASED),
+        (Kind.CONFIRMED, Ledger.CONFIRMED),
+        (Kind.ABORTED, Ledger.ABORTED),
+    ):
+        if kind in kinds:
+            return state
+    return None
+
+
+def attestation(row: Reshare, share: KeyShare | None, checks: Mapping[str, bool], keystore_kind: str) -> dict[str, Any]:
+    """What `DELETED` states besides its ballot: method, checks, exports and the head of the audit chain."""
+    deletion = Deletion.objects.filter(attempt=row.attempt, own=True).first()
+    seq, head = chain_head()
+    return {
+        "method": "data key destroyed",
+        "keystore": keystore_kind,
+        "time": share.erased_at.isoformat() if share is not None and share.erased_at else "",
+        "checks": dict(checks),
+        "exports": share.exports.count() if share is not None else 0,
+        "exports_destroyed": deletion.exports_destroyed if deletion is not None else False,
+        "audit_head": [seq, head],
+    }

@@ -1,0 +1,131 @@
+"""What one party knows about one `gid`, gathered for the rule: rows, journal, keystore and verified receipts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from keys import receipts
+from keys.keystore import keystore
+from keys.models import KeyShare
+from keys.shares import journal_name, session_keys_left, share_key_exists
+from keys.stored import proves_possession
+from mpc.reshare import ReshareStatement
+from reshare import acceptor, ledger, statements
+from reshare.models import Reshare
+from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
+from reshare.rule.view import View
+
+OLD_STATES = frozenset(str(state) for state in Old)
+NEW_STATES = frozenset(str(state) for state in New)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A View, and the rows that it was read from."""
+
+    view: View
+    rows: dict[bytes, Reshare]  # by rid
+    old_share: KeyShare | None
+
+
+def look(identity: bytes, gid: bytes) -> Look:
+    """Read everything afresh."""
+    rows = {
+        bytes(row.rid): row
+        for row in Reshare.objects.select_related("new_share__identity", "identity").filter(
+            identity__public=identity, gid=gid, rid__isnull=False
+        )
+    }
+    old_share = (
+        KeyShare.objects.select_related("identity")
+        .filter(identity__public=identity, gid=gid, state__in=OLD_STATES)
+        .first()
+    )
+    view = View(
+        me=identity,
+        gid=gid,
+        attempts=tuple(attempt_of(row) for row in rows.values()),
+        acceptor=acceptor.read(identity, gid),
+        old=Old(old_share.state) if old_share else None,
+        old_key=old_share is not None and share_key_exists(old_share),
+        new={rid: New(row.new_share.state) for rid, row in rows.items() if row.new_share},
+        new_keys=frozenset(rid for rid, row in rows.items() if _new_key_exists(identity, row)),
+        ledger=ledger.own_rows(identity, rows.values()),
+        receipts=frozenset(fact for rid, row in rows.items() for fact in facts_of(rid, row)),
+        runs={rid: Run(row.run) for rid, row in rows.items() if row.run},
+        overdue=frozenset(_overdue(rows.values())),
+        orders=frozenset(Order(OrderKind(kind), rid) for rid, row in rows.items() for kind in row.orders),
+        sessions=old_share is not None and session_keys_left(old_share),
+    )
+    return Look(view, rows, old_share)
+
+
+def attempt_of(row: Reshare) -> Attempt:
+    """The rule's words for an attempt's row."""
+    return Attempt(
+        rid=bytes(row.rid or b""),
+        k=row.k or 0,
+        gid=bytes(row.gid or b""),
+        digest=bytes(row.digest) if row.digest is not None else None,
+        old=tuple(bytes.fromhex(party) for party in row.old_parties),
+        t=row.old_threshold or 0,
+        new=tuple(bytes.fromhex(party) for party in row.new_parties),
+        new_t=row.new_threshold,
+        d=row.deletions_required or 0,
+    )
+
+
+def facts_of(rid: bytes, row: Reshare) -> Iterable[Receipt]:
+    """The receipts held about an attempt that speak of it: the right `gid` and ballot, a `STORED` with a valid proof."""
+    statement = statements.of(row)
+    for _, receipt in receipts.held(rid):
+        if receipt.gid == bytes(row.gid or b"") and (fact := fact_of(receipt, row, statement)) is not None:
+            yield fact
+
+
+def fact_of(receipt: receipts.Receipt, row: Reshare, statement: ReshareStatement | None) -> Receipt | None:
+    """What the rule reads of a receipt; None where it can't count for this attempt."""
+    kind = Kind(receipt.kind)
+    mode = reported = None
+    if kind == Kind.PROMISED:
+        mode, reported = _promise(receipt.body)
+        if mode is None:
+            return None
+    elif kind != Kind.DELETED and receipt.k != row.k:
+        return None
+    if kind == Kind.STORED:
+        share = statements.public_share(statement, receipt.party) if statement is not None else None
+        if share is None or not proves_possession(receipt, scheme=row.scheme, public_share=share):
+            return None
+    return Receipt(kind, receipt.party, receipt.subject, receipt.k, receipt.digest or None, mode, reported)
+
+
+def _promise(body: dict[str, object]) -> tuple[Mode | None, Ballot | None]:
+    try:
+        mode = Mode(str(body.get("mode")))
+    except ValueError:
+        return None, None
+    match body.get("accepted"):
+        case None:
+            return mode, None
+        case [int(k), bytes(rid)] if len(rid) == 32:
+            return mode, Ballot(k, rid)
+    return None, None
+
+
+def _new_key_exists(identity: bytes, row: Reshare) -> bool:
+    if row.new_share is not None and row.new_share.gid is not None:
+        return share_key_exists(row.new_share)
+    if row.new_gid is None:
+        return False
+    return keystore().journal.read(journal_name(identity, bytes(row.new_gid))) is not None
+
+
+def _overdue(rows: Iterable[Reshare]) -> Iterable[tuple[Deadline, bytes]]:
+    now = timezone.now()
+    for row in rows:
+        for deadline, seconds in ((Deadline.STORE_BY, row.store_by), (Deadline.VOTE_BY, row.vote_by)):
+            if row.began_at and seconds is not None and now > row.began_at + timedelta(seconds=seconds):
+                yield deadline, bytes(row.rid or b"")

@@ -1,0 +1,134 @@
+"""Receipts that somebody carries here by hand (`POST …/receipts`, the console): verified, kept, applied."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from audit import services as audit
+from keys import receipts
+from keys.models import KeyShare, Statement
+from mpc.reshare import ReshareStatement
+from reshare import statements
+from reshare.look import OLD_STATES
+from reshare.models import Reshare
+from reshare.poke import poke
+from vertex.errors import ApiError
+
+MAX_RECEIPTS = 1_000
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What `GET …/receipts` gives and `POST` takes: receipts, and the preimage of the digest that they sign."""
+
+    receipts: list[bytes]
+    preimage: bytes | None
+
+
+def bundle_of(rid: bytes) -> Bundle:
+    """Everything that this vertex holds about an attempt."""
+    statement = Statement.objects.filter(subject=rid).first()
+    return Bundle([encoded for encoded, _ in receipts.held(rid)], bytes(statement.preimage) if statement else None)
+
+
+def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
+    """Keep what verifies and belongs to this attempt; returns how many receipts were new.
+
+    One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage, which
+    must name a sharing that a share here belongs to (`not_found` otherwise).
+    """
+    try:
+        parsed = [(encoded, _checked(encoded, rid)) for encoded in bundle.receipts]
+        statement = statements.verified(bundle.preimage) if bundle.preimage is not None else None
+        if statement is not None and statement.rid != rid:
+            raise ApiError("bad_receipt", "the preimage is about another reshare")
+        rows = _rows(rid, statement, bundle.preimage, actor)
+        for _, receipt in parsed:
+            _belongs(receipt, rows[0])
+    except ApiError as error:
+        with transaction.atomic():
+            audit.record(
+                action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message}
+            )
+        raise
+    with transaction.atomic():
+        new = sum(receipts.keep(encoded, receipt) for encoded, receipt in parsed)
+        if bundle.preimage is not None:
+            for row in rows:
+                statements.learn(row, bundle.preimage)
+        audit.record(action="receipts.received", actor=actor, subject=rid.hex(), data={"new": new})
+    for row in rows:
+        poke(row)
+    return new
+
+
+def _checked(encoded: bytes, rid: bytes) -> receipts.Receipt:
+    try:
+        receipt = receipts.parse(encoded)
+    except receipts.BadReceipt as error:
+        raise ApiError("bad_receipt", str(error)) from error
+    if receipt.subject != rid:
+        raise ApiError("bad_receipt", "a receipt is about another reshare")
+    return receipt
+
+
+def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
+    if receipt.party.hex() not in {*row.old_parties, *row.new_parties}:
+        raise ApiError("bad_receipt", "a receipt is signed by a party that is in neither quorum")
+    if receipt.gid != bytes(row.gid or b""):
+        raise ApiError("bad_receipt", "a receipt is about another sharing")
+
+
+def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None, actor: str) -> list[Reshare]:
+    rows = list(Reshare.objects.select_related("identity", "session").filter(rid=rid))
+    if rows:
+        return rows
+    if statement is None or preimage is None:
+        raise ApiError("not_found", "there is no such reshare here; a preimage would tell whether it concerns a share here")
+    shares = KeyShare.objects.select_related("identity", "user").filter(
+        gid=statement.old.gid, identity__public__in=list(statement.old.identities), state__in=OLD_STATES
+    )
+    rows = [told(statement, party=share, old_share=share, new_share=None) for share in shares]
+    if not rows:
+        raise ApiError("not_found", "this reshare concerns no share of this vertex")
+    return rows
+
+
+def told(
+    statement: ReshareStatement, *, party: KeyShare, old_share: KeyShare | None, new_share: KeyShare | None
+) -> Reshare:
+    """The row of an attempt that this vertex knows from its preimage alone; `party` is any of this party's shares."""
+    identity = bytes(party.identity.public)
+    joins, leaves = identity not in statement.old.identities, identity not in statement.new_identities
+    role = Reshare.Role.JOINING if joins else Reshare.Role.DEPARTING if leaves else Reshare.Role.EXISTING
+    with transaction.atomic():
+        row, created = Reshare.objects.get_or_create(
+            identity=party.identity,
+            rid=statement.rid,
+            defaults={
+                "user": party.user,
+                "role": role,
+                "state": Reshare.State.VOTING,
+                "old_share": old_share,
+                "new_share": new_share,
+                "scheme": party.scheme,
+                "k": statement.k,
+                "gid": statement.old.gid,
+                "public_key": statement.public_key,
+                "old_parties": [each.hex() for each in statement.old.identities],
+                "old_threshold": statement.old.t,
+                "new_parties": [each.hex() for each in statement.new_identities],
+                "new_threshold": statement.new_t,
+                "deletions_required": statement.d,
+                "store_by": settings.VERTEX_STORE_BY,
+                "vote_by": settings.VERTEX_VOTE_BY,
+                "began_at": timezone.now(),
+            },
+        )
+        if created:
+            audit.record(
+                action="reshare.told", actor="system", subject=str(row.id), data={"rid": row.attempt, "k": statement.k}
+            )
+    return row

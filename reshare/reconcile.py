@@ -1,0 +1,84 @@
+"""At start: database against keystore and journal. The journal is authoritative; a restored database catches up."""
+
+import json
+
+import structlog
+from django.conf import settings
+from django.db import connection, transaction
+
+from audit import services as audit
+from keys.keystore import keystore
+from keys.models import KeyShare, PartyIdentity
+from keys.shares import share_key_exists, share_row_from_journal
+from reshare import acceptor, statements
+from reshare.executor import advance
+from reshare.receiving import told
+from vertex.errors import ApiError
+from vertex.liveness import reconciled_set
+
+log = structlog.get_logger()
+# What a durable answer rests on: PostgreSQL must keep what it has acknowledged.
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+LIVING = ("quarantined", "active", "retiring", "parked")
+
+
+class NotDurable(Exception):
+    """A setting of the database would let it forget what it has acknowledged."""
+
+
+def reconcile() -> None:
+    """Make rows again that only the journal knows, mark erased what has no key, take up what is owed; then say so."""
+    check_durability()
+    for name in keystore().journal.list("share/"):
+        entry = keystore().journal.read(name)
+        if entry is not None:
+            _restore(json.loads(entry))
+    for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
+        if not share_key_exists(share):
+            _without_key(share)
+    for identity, gid in acceptor.all_records():
+        if PartyIdentity.objects.filter(public=identity).exists():
+            advance(identity, gid)
+    reconciled_set(True)
+    log.info("reconciled", vertex=settings.VERTEX_NAME)
+
+
+def check_durability() -> None:
+    """Raise NotDurable where fsync, synchronous_commit or full_page_writes is off."""
+    with connection.cursor() as cursor:
+        for setting in DURABLE:
+            cursor.execute("SELECT current_setting(%s)", [setting])
+            if cursor.fetchone()[0] == "off":
+                raise NotDurable(f"PostgreSQL runs with {setting} off: shares could be lost or live twice")
+
+
+def _restore(record: dict[str, object]) -> None:
+    """A stored share whose row is missing or older: the database was restored."""
+    known = KeyShare.objects.filter(id=str(record["key_id"])).exclude(state="created").exists()
+    if known:
+        return
+    share = share_row_from_journal(record)
+    extra = record.get("extra")
+    if isinstance(extra, dict) and "preimage" in extra:
+        try:
+            row = told(
+                statements.verified(bytes.fromhex(extra["preimage"])),
+                party=share,
+                old_share=share.predecessor,
+                new_share=share,
+            )
+            statements.learn(row, bytes.fromhex(extra["preimage"]))
+        except (ApiError, ValueError):
+            log.exception("preimage_in_journal_unusable", key=str(share.id))
+    with transaction.atomic():
+        audit.record(
+            action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])}
+        )
+
+
+def _without_key(share: KeyShare) -> None:
+    """A row without its key is an erased share, not an error to repair."""
+    with transaction.atomic():
+        state = "erased" if share.state in ("active", "retiring") else "discarded"
+        KeyShare.objects.filter(id=share.id).update(state=state, sealed_share=None, data_key=None)
+        audit.record(action="share.key_missing", actor="system", subject=str(share.id), data={"was": share.state})

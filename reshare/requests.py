@@ -1,0 +1,178 @@
+"""What an API user may ask for: to take part in a reshare as existing, joining or departing party, or to refresh."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from keys.actions import require
+from keys.keygen import party_list
+from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
+from keys.relays import resolve
+from keys.selectors import key_of
+from keys.sessions.services import session_open
+from reshare.models import Reshare
+from vertex.errors import ApiError
+
+Role = Reshare.Role
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where the parties meet, and until when the caller waits."""
+
+    uuid: str
+    relay_address: str | None
+    deadline: datetime
+
+
+def deletions_bounds(n: int, t: int) -> tuple[int, int]:
+    """The least and the most deletions that a reshare of a t-of-n quorum may require (lifecycle.md, Words)."""
+    least = n - t + 1
+    return least, least + min(n - t, t - 1)
+
+
+def existing_request(
+    *,
+    user: ApiUser,
+    operation: Operation,
+    key_id: UUID,
+    scheme: str,
+    keygen_ids: list[str],
+    new_threshold: int,
+    deletions_required: int | None,
+    room: Room,
+) -> Reshare:
+    """A party that stays: deals its old share and receives a new one."""
+    key = _old_share(user, key_id, scheme, deletions_required)
+    parties = _new_quorum(keygen_ids, new_threshold, own=bytes(key.identity.public))
+    return _open(operation, key, Role.EXISTING, parties, new_threshold, deletions_required, room)
+
+
+def departing_request(
+    *,
+    user: ApiUser,
+    operation: Operation,
+    key_id: UUID,
+    scheme: str,
+    keygen_ids: list[str],
+    new_threshold: int,
+    deletions_required: int | None,
+    room: Room,
+) -> Reshare:
+    """A party that leaves: lends its old share to the protocol and takes part in the vote."""
+    key = _old_share(user, key_id, scheme, deletions_required)
+    parties = _new_quorum(keygen_ids, new_threshold, own=None)
+    if bytes(key.identity.public) in parties:
+        raise ApiError("bad_request_params", "a departing party can't be in the new quorum")
+    return _open(operation, key, Role.DEPARTING, parties, new_threshold, deletions_required, room)
+
+
+def joining_request(
+    *,
+    user: ApiUser,
+    operation: Operation,
+    key_id: UUID,
+    scheme: str,
+    keygen_ids: list[str],
+    new_threshold: int,
+    deletions_required: int | None,
+    old_threshold: int | None,
+    expected_pubkey: bytes | None,
+    room: Room,
+) -> Reshare:
+    """A party that joins with a key made by `create`; it checks what it is told about the old quorum."""
+    key = key_of(user=user, key_id=key_id, scheme=scheme)
+    if key.state != KeyShare.State.CREATED:
+        raise ApiError("already_performed_keygen", "a joining party needs a key that has no share yet")
+    _nothing_in_flight(key)
+    parties = _new_quorum(keygen_ids, new_threshold, own=bytes(key.identity.public))
+    extra = {
+        "old_threshold": old_threshold,
+        "expected_pubkey": expected_pubkey.hex() if expected_pubkey is not None else None,
+    }
+    return _open(operation, key, Role.JOINING, parties, new_threshold, deletions_required, room, **extra)
+
+
+def refresh_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme: str, room: Room) -> Reshare:
+    """A reshare to the same quorum with the same threshold: same code, same rule, same ledger."""
+    key = _old_share(user, key_id, scheme, None)
+    parties = [bytes.fromhex(party) for party in key.parties]
+    return _open(operation, key, Role.EXISTING, parties, key.threshold or 0, None, room, refresh=True)
+
+
+def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) -> KeyShare:
+    key = key_of(user=user, key_id=key_id, scheme=scheme)
+    require(key, "reshare")
+    _nothing_in_flight(key)
+    least, most = deletions_bounds(len(key.parties), key.threshold or 0)
+    if deletions is not None and not least <= deletions <= most:
+        raise ApiError("bad_n_and_t_params", f"deletions_required must be from {least} to {most} for this quorum")
+    return key
+
+
+def _nothing_in_flight(key: KeyShare, *, besides: ProtocolSession | None = None) -> None:
+    """Refuse while a protocol or an undecided reshare of this share is under way."""
+    running = key.sessions.filter(finished_at=None, kind__in=["keygen", "reshare"]).exclude(state="settling")
+    if besides is not None:
+        running = running.exclude(id=besides.id)
+    if running.exists():
+        raise ApiError("reshare_conflict", "another reshare of this share is in flight")
+
+
+def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> list[bytes]:
+    parties = party_list(keygen_ids, own=own)
+    if not 2 <= threshold <= len(parties) <= settings.VERTEX_MAX_PARTIES:
+        limit = settings.VERTEX_MAX_PARTIES
+        raise ApiError("bad_n_and_t_params", f"2 <= new_threshold <= new parties <= {limit} does not hold")
+    return parties
+
+
+def _open(
+    operation: Operation,
+    key: KeyShare,
+    role: Role,
+    parties: list[bytes],
+    threshold: int,
+    deletions: int | None,
+    room: Room,
+    **extra: Any,
+) -> Reshare:
+    relay_url = resolve(room.relay_address)
+    old = role != Role.JOINING
+    new = [party.hex() for party in parties]
+    everybody = len({*new, *key.parties}) if old else 2 * settings.VERTEX_MAX_PARTIES
+    row = Reshare(
+        user=key.user,
+        identity=key.identity,
+        role=role,
+        old_share=key if old else None,
+        new_share=None if old else key,
+        scheme=key.scheme,
+        new_parties=new,
+        new_threshold=threshold,
+    )
+
+    def begin(session: ProtocolSession) -> None:
+        KeyShare.objects.select_for_update().get(id=key.id)
+        _nothing_in_flight(key, besides=session)
+        row.session = session
+        row.save(force_insert=True)
+
+    session_open(
+        kind="reshare",
+        share=key,
+        operation=operation,
+        params={"role": role, "parties": new, "deletions": deletions, **extra},
+        relay_url=relay_url,
+        room=room.uuid,
+        min_size=len(new),
+        max_size=everybody,
+        deadline=room.deadline,
+        actor=f"user:{key.user_id}",
+        data={"reshare": str(row.id), "role": role, "new_threshold": threshold, "new_parties": len(new)},
+        begin=begin,
+    )
+    return row

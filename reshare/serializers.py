@@ -1,0 +1,110 @@
+"""The shapes of requests and answers about reshares."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from keys.serializers import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
+from reshare.models import Reshare
+from reshare.receiving import MAX_RECEIPTS
+
+
+class ReshareSerializer(IdListMixin, RoomSerializer):
+    """A party of both quorums, or one that leaves: `keygen_ids` are the new quorum's."""
+
+    new_threshold = StrictIntegerField()
+    deletions_required = StrictIntegerField(required=False, allow_null=True)
+
+
+class JoiningSerializer(ReshareSerializer):
+    """A party that joins; what it expects of the old quorum is checked."""
+
+    old_threshold = StrictIntegerField(required=False, allow_null=True)
+    expected_pubkey = HexField(required=False, allow_null=True)
+
+    def validate_expected_pubkey(self, value: bytes | None) -> bytes | None:
+        if value is not None and len(value) != 33:
+            raise serializers.ValidationError("A compressed public key has 33 bytes.")
+        return value
+
+
+class RefreshSerializer(RoomSerializer):
+    """A reshare to the same quorum."""
+
+
+class VoteSerializer(serializers.Serializer[Any]):
+    """This vertex's vote. `statement_hash`: what was shown, where the caller saw it."""
+
+    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
+    exports_destroyed = serializers.BooleanField(required=False, default=False)
+    statement_hash = HexField(required=False, allow_null=True)
+
+
+class ReceiptsSerializer(serializers.Serializer[Any]):
+    """Receipts as another vertex gave them, with the preimage that they sign."""
+
+    receipts = serializers.ListField(child=HexField(), max_length=MAX_RECEIPTS, allow_empty=True)
+    preimage = HexField(required=False, allow_null=True)
+
+
+class PartyAnswer(serializers.Serializer[Any]):
+    keygen_id = serializers.CharField()
+    here = serializers.BooleanField()
+    role = serializers.ChoiceField(choices=["remaining", "joining", "departing"])
+    stored = serializers.BooleanField(allow_null=True)
+    failed = serializers.BooleanField(allow_null=True)
+    vote = serializers.ChoiceField(choices=["confirmed", "aborted"], allow_null=True)
+    deleted = serializers.BooleanField(allow_null=True)
+    completed = serializers.BooleanField(allow_null=True)
+
+
+class QuorumAnswer(serializers.Serializer[Any]):
+    threshold = serializers.IntegerField(allow_null=True)
+    parties = serializers.ListField(child=serializers.CharField())
+
+
+class ReshareLineAnswer(serializers.Serializer[Any]):
+    reshare_id = serializers.UUIDField()
+    rid = serializers.CharField(allow_null=True)
+    state = serializers.ChoiceField(choices=Reshare.State.choices)
+    role = serializers.ChoiceField(choices=Reshare.Role.choices)
+    scheme = serializers.CharField()
+    key_id = serializers.UUIDField(allow_null=True)
+    old_key_id = serializers.UUIDField(allow_null=True)
+    public_key = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    completed_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReshareAnswer(ReshareLineAnswer):
+    k = serializers.IntegerField(allow_null=True)
+    gid = serializers.CharField(allow_null=True)
+    digest = serializers.CharField(allow_null=True)
+    old_quorum = QuorumAnswer()
+    new_quorum = QuorumAnswer()
+    deletions_required = serializers.IntegerField(allow_null=True)
+    parties = PartyAnswer(many=True)
+    stored = serializers.IntegerField()
+    confirmed = serializers.IntegerField()
+    deleted = serializers.IntegerField()
+    confirmations_needed = serializers.IntegerField()
+    deletions_needed = serializers.IntegerField()
+    complete = serializers.BooleanField()
+    clean = serializers.BooleanField()
+    pause_seconds = serializers.FloatField(allow_null=True)
+    waiting = serializers.CharField(allow_null=True)
+    error = serializers.JSONField(allow_null=True)
+
+
+class ReshareListAnswer(serializers.Serializer[Any]):
+    results = ReshareLineAnswer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class ReceiptsAnswer(serializers.Serializer[Any]):
+    receipts = serializers.ListField(child=serializers.CharField())
+    preimage = serializers.CharField(allow_null=True)
+
+
+class ReceivedAnswer(serializers.Serializer[Any]):
+    new = serializers.IntegerField()

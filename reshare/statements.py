@@ -1,0 +1,62 @@
+"""Preimages of reshare digests: verified before they are kept, read again where a voter needs the new public shares."""
+
+from functools import lru_cache
+
+from keys import receipts
+from keys.models import Statement
+from mpc.errors import ProtocolError
+from mpc.reshare import ReshareStatement, verify_preimage
+from reshare.models import Reshare
+from vertex.errors import ApiError
+
+
+@lru_cache(maxsize=256)
+def verified(preimage: bytes) -> ReshareStatement:
+    """The statement of a preimage; raises ApiError `bad_receipt`."""
+    try:
+        return verify_preimage(preimage)
+    except ProtocolError as error:
+        raise ApiError("bad_receipt", f"the preimage does not verify: {error}") from error
+
+
+def of(row: Reshare) -> ReshareStatement | None:
+    """The verified statement of an attempt, once its digest is known here."""
+    if row.digest is None:
+        return None
+    kept = Statement.objects.filter(digest=bytes(row.digest)).first()
+    return verified(bytes(kept.preimage)) if kept is not None else None
+
+
+def public_share(statement: ReshareStatement, party: bytes) -> bytes | None:
+    """A new party's public share (33 bytes)."""
+    if party not in statement.new_identities:
+        return None
+    return statement.public_shares[statement.new_identities.index(party)].to_bytes()
+
+
+def learn(row: Reshare, preimage: bytes) -> bool:
+    """Keep the preimage of an attempt that this party did not finish itself; False when it is not this attempt's, or
+    known. One digest per attempt and party, for ever."""
+    try:
+        statement = verified(preimage)
+    except ApiError:
+        return False
+    if row.digest is not None or not describes(statement, row):
+        return False
+    Reshare.objects.filter(id=row.id, digest=None).update(digest=statement.digest, new_gid=statement.gid_new)
+    receipts.keep_statement(subject=statement.rid, digest=statement.digest, preimage=preimage)
+    return True
+
+
+def describes(statement: ReshareStatement, row: Reshare) -> bool:
+    """Whether a statement is about this attempt, in every field that is known of it."""
+    return (
+        statement.rid == bytes(row.rid or b"")
+        and statement.k == row.k
+        and statement.old.gid == bytes(row.gid or b"")
+        and [party.hex() for party in statement.old.identities] == row.old_parties
+        and [party.hex() for party in statement.new_identities] == row.new_parties
+        and statement.old.t == row.old_threshold
+        and statement.new_t == row.new_threshold
+        and statement.d == row.deletions_required
+    )

@@ -1,0 +1,25 @@
+"""Routes of `reshare`. A trailing slash is taken off before they are matched."""
+
+from django.urls import path
+
+from keys.urls import SCHEMES
+from reshare import views
+
+
+def _routes(scheme: str) -> list[object]:
+    return [
+        path(f"{scheme}/reshare/existing-party", views.Existing.as_view(scheme=scheme)),
+        path(f"{scheme}/reshare/new-party", views.Joining.as_view(scheme=scheme)),
+        path(f"{scheme}/reshare/departing-party", views.Departing.as_view(scheme=scheme)),
+        path(f"{scheme}/refresh", views.Refresh.as_view(scheme=scheme)),
+    ]
+
+
+urlpatterns = [
+    *(route for scheme in SCHEMES for route in _routes(scheme.value)),
+    path("reshares", views.Reshares.as_view()),
+    path("reshares/<str:name>", views.ReshareView.as_view()),
+    path("reshares/<str:name>/confirm-deletion", views.ConfirmDeletion.as_view()),
+    path("reshares/<str:name>/abort", views.Abort.as_view()),
+    path("reshares/<str:name>/receipts", views.Receipts.as_view()),
+]

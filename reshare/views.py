@@ -1,0 +1,193 @@
+"""Routes about changing a quorum."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+
+from keys import operations
+from keys.models import Operation
+from keys.selectors import page_after
+from keys.serializers import PageSerializer
+from keys.sessions.services import session_cancel
+from keys.views.base import ApiView, valid
+from reshare import orders, requests, selectors
+from reshare.receiving import Bundle, bundle_of, receive
+from reshare.requests import Room
+from reshare.serializers import (
+    JoiningSerializer,
+    ReceiptsAnswer,
+    ReceiptsSerializer,
+    ReceivedAnswer,
+    RefreshSerializer,
+    ReshareAnswer,
+    ReshareListAnswer,
+    ReshareSerializer,
+    VoteSerializer,
+)
+from vertex.auth import IsAdmin, IsUser
+from vertex.errors import ApiError
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Text
+
+_protocol_call = {"parameters": [PREFER, IDEMPOTENCY_KEY], "responses": {200: Text("key_id"), 202: Accepted()}}
+
+
+class ProtocolCall(ApiView):
+    """A call that answers once the new share is `quarantined`."""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    def perform(
+        self, request: Request, name: str, serializer: type[Serializer[Any]], ask: Callable[..., object]
+    ) -> Response:
+        """Validate, and ask for it."""
+        fields = valid(serializer, request.data)
+        if "ids" in fields:
+            fields["keygen_ids"] = fields.pop("ids")
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            named = dict(fields)
+            room = Room(str(named.pop("room_uuid")), named.pop("relay_address", None), deadline)
+            ask(user=request.user.user, operation=operation, scheme=self.scheme, room=room, **named)
+
+        return operations.perform(
+            request,
+            action=f"{self.scheme}.{name}",
+            start=start,
+            cancel=lambda operation_id: session_cancel(operation_id=operation_id),
+        )
+
+
+class Existing(ProtocolCall):
+    """POST /{s}/reshare/existing-party"""
+
+    @extend_schema(request=ReshareSerializer, **_protocol_call)
+    def post(self, request: Request) -> Response:
+        """A party that stays; the answer's `key_id` is the new share's. The old one signs until it is erased."""
+        return self.perform(request, "reshare", ReshareSerializer, requests.existing_request)
+
+
+class Joining(ProtocolCall):
+    """POST /{s}/reshare/new-party"""
+
+    @extend_schema(request=JoiningSerializer, **_protocol_call)
+    def post(self, request: Request) -> Response:
+        """A party that joins, with a key made by `create`."""
+        return self.perform(request, "join", JoiningSerializer, requests.joining_request)
+
+
+class Departing(ProtocolCall):
+    """POST /{s}/reshare/departing-party"""
+
+    @extend_schema(request=ReshareSerializer, **_protocol_call)
+    def post(self, request: Request) -> Response:
+        """A party that leaves: lends its share and takes part in the vote; the answer's `key_id` is the old one."""
+        return self.perform(request, "leave", ReshareSerializer, requests.departing_request)
+
+
+class Refresh(ProtocolCall):
+    """POST /{s}/refresh"""
+
+    @extend_schema(request=RefreshSerializer, **_protocol_call)
+    def post(self, request: Request) -> Response:
+        """New shares for the same quorum under the same public key."""
+        return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
+
+
+class Reshares(ApiView):
+    """GET /reshares"""
+
+    @extend_schema(operation_id="reshares_list", parameters=[PageSerializer], responses=ReshareListAnswer)
+    def get(self, request: Request) -> Response:
+        """The caller's reshares, all for admins; in order of creation."""
+        page = valid(PageSerializer, request.query_params)
+        rows = selectors.reshares_seen_by(request.user)
+        found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
+        following = f"/reshares?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
+        return Response({"results": [selectors.reshare_line(row) for row in found], "next": following})
+
+
+class ReshareView(ApiView):
+    """GET /reshares/{id}"""
+
+    @extend_schema(responses=ReshareAnswer)
+    def get(self, request: Request, name: str) -> Response:
+        """Quorums, who has stored, voted and deleted, and what is still needed. `id`: `reshare_id` or `rid`."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        return Response(selectors.reshare_detail(row))
+
+
+class Vote(ApiView):
+    """What both votes share."""
+
+    permission_classes = (IsAdmin,)
+    operator_groups = frozenset({"operator", "approver"})
+
+
+class ConfirmDeletion(Vote):
+    """POST /reshares/{id}/confirm-deletion"""
+
+    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """This vertex's word to delete its old share; with two-person approval the first word proposes it."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        fields = valid(VoteSerializer, request.data)
+        orders.confirm(
+            row=row,
+            actor=request.user.actor,
+            reason=fields["reason"],
+            exports_destroyed=fields["exports_destroyed"],
+            statement_hash=fields.get("statement_hash"),
+        )
+        row.refresh_from_db()
+        return Response(selectors.reshare_detail(row))
+
+
+class Abort(Vote):
+    """POST /reshares/{id}/abort"""
+
+    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """This vertex's word to abort."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        orders.abort(row=row, actor=request.user.actor, reason=valid(VoteSerializer, request.data)["reason"])
+        row.refresh_from_db()
+        return Response(selectors.reshare_detail(row))
+
+
+class Receipts(ApiView):
+    """GET, POST /reshares/{id}/receipts"""
+
+    @extend_schema(responses=ReceiptsAnswer)
+    def get(self, request: Request, name: str) -> Response:
+        """All receipts that this vertex holds about a reshare, to be carried to the others."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
+        preimage = bundle.preimage.hex() if bundle.preimage is not None else None
+        return Response({"receipts": [each.hex() for each in bundle.receipts], "preimage": preimage})
+
+    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """Receipts from elsewhere: signed, so that whoever carries them needs no trust."""
+        fields = valid(ReceiptsSerializer, request.data)
+        bundle = Bundle(fields["receipts"], fields.get("preimage"))
+        new = receive(rid=self._rid(request, name), bundle=bundle, actor=request.user.actor)
+        return Response({"new": new})
+
+    @staticmethod
+    def _rid(request: Request, name: str) -> bytes:
+        try:
+            row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        except ApiError:
+            if len(name) == 64 and all(digit in "0123456789abcdef" for digit in name):
+                return bytes.fromhex(name)
+            raise
+        if row.rid is None:
+            raise ApiError("deletion_not_ready", "this reshare has no attempt yet: its room is not full")
+        return bytes(row.rid)
