@@ -58,7 +58,6 @@ class Deletion(models.Model):
         ]
         constraints = [
             models.UniqueConstraint(fields=["attempt", "party"], name="one_deletion_per_attempt_and_party"),
-            models.UniqueConstraint(fields=["attempt"], condition=Q(own=True), name="one_own_deletion_per_attempt"),
             models.CheckConstraint(
                 name="deletion_time_follows_state",
                 condition=Q(state="pending", confirmed_at__isnull=True, erased_at__isnull=True, aborted_at__isnull=True)

@@ -1,0 +1,156 @@
+"""Key shares with their lineage, and protocol sessions: public data only, nothing sealed is ever loaded."""
+
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from audit.console import ReadOnlyAdmin
+from audit.labels import badge, short
+from keys import selectors
+from keys.models import KeyShare, ProtocolSession
+from mpc.identity import encode_keygen_id
+
+
+@admin.register(KeyShare)
+class KeyShareAdmin(ReadOnlyAdmin):
+    list_display = ["id_short", "state_badge", "scheme", "generation", "quorum", "public", "user", "created_at"]
+    list_filter = ["state", "scheme"]
+    search_fields = ["id", "user__name"]
+    list_select_related = ["user"]
+    ordering = ["-created_at"]
+    fields = [
+        "id_full",
+        "state_badge",
+        "scheme",
+        "user",
+        "policy",
+        "public",
+        "generation",
+        "quorum",
+        "gid_short",
+        "this_party",
+        "party_list",
+        "lineage",
+        "export_list",
+        "created_at",
+        "quarantined_at",
+        "activated_at",
+        "erased_at",
+    ]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KeyShare]:
+        return super().get_queryset(request).select_related("identity").defer("sealed_share", "identity__sealed_secret")
+
+    @display(description="key id")
+    def id_short(self, share: KeyShare) -> str:
+        return f"{str(share.id)[:13]}…"
+
+    @display(description="key id")
+    def id_full(self, share: KeyShare) -> SafeString:
+        return format_html("<code>{}</code>", share.id)
+
+    @display(description="state", ordering="state")
+    def state_badge(self, share: KeyShare) -> SafeString:
+        return badge(share.state)
+
+    @display(description="quorum")
+    def quorum(self, share: KeyShare) -> str:
+        return f"{share.threshold} of {len(share.parties)}" if share.threshold else "–"
+
+    @display(description="public key")
+    def public(self, share: KeyShare) -> SafeString | str:
+        return short(bytes(share.public_key).hex()) if share.public_key else "–"
+
+    @display(description="gid")
+    def gid_short(self, share: KeyShare) -> SafeString | str:
+        return short(bytes(share.gid).hex()) if share.gid else "–"
+
+    @display(description="this party")
+    def this_party(self, share: KeyShare) -> SafeString:
+        return short(selectors.keygen_id(share))
+
+    @display(description="parties")
+    def party_list(self, share: KeyShare) -> SafeString:
+        names = (encode_keygen_id(bytes.fromhex(party)) for party in share.parties)
+        return format_html_join(" ", "{}", ((short(name),) for name in names))
+
+    @display(description="lineage")
+    def lineage(self, share: KeyShare) -> SafeString:
+        return format_html_join(
+            " → ",
+            '<a href="{}">generation {}</a> {}',
+            (
+                (reverse("admin:keys_keyshare_change", args=[other.pk]), other.generation, badge(other.state))
+                for other in _line(share)
+            ),
+        )
+
+    @display(description="exports")
+    def export_list(self, share: KeyShare) -> SafeString | str:
+        exports = share.exports.order_by("created_at")
+        rows = ((export.kind, export.caller, f"{export.created_at:%Y-%m-%d %H:%M:%S}") for export in exports)
+        return format_html_join("\n", "<div>{} by {}, {} UTC</div>", rows) or "none"
+
+
+def _line(share: KeyShare) -> list[KeyShare]:
+    """The share with all that it comes from, oldest first, and what came of it."""
+    ancestors: list[KeyShare] = []
+    seen: set[UUID] = set()
+    older = share.predecessor
+    while older is not None and older.pk not in seen:
+        seen.add(older.pk)
+        ancestors.insert(0, older)
+        older = older.predecessor
+    return [*ancestors, share, *share.successors.order_by("created_at")]
+
+
+@admin.register(ProtocolSession)
+class ProtocolSessionAdmin(ReadOnlyAdmin):
+    list_display = ["id_short", "kind", "state_badge", "round", "room_short", "key", "created_at", "finished_at"]
+    list_filter = ["kind", "state"]
+    search_fields = ["id", "room", "share__id"]
+    list_select_related = ["share"]
+    ordering = ["-created_at"]
+    fields = [
+        "id",
+        "kind",
+        "state_badge",
+        "round",
+        "relay",
+        "room_short",
+        "room_size",
+        "key",
+        "deadline",
+        "lease_until",
+        "error",
+        "created_at",
+        "finished_at",
+    ]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ProtocolSession]:
+        return super().get_queryset(request).defer("sealed_seed", "share__sealed_share")
+
+    @display(description="session")
+    def id_short(self, session: ProtocolSession) -> str:
+        return f"{str(session.id)[:13]}…"
+
+    @display(description="state", ordering="state")
+    def state_badge(self, session: ProtocolSession) -> SafeString:
+        return badge(session.state)
+
+    @display(description="room")
+    def room_short(self, session: ProtocolSession) -> SafeString:
+        return short(session.room)
+
+    @display(description="key")
+    def key(self, session: ProtocolSession) -> SafeString:
+        url = reverse("admin:keys_keyshare_change", args=[session.share_id])
+        return format_html('<a href="{}">{}…</a>', url, str(session.share_id)[:13])
