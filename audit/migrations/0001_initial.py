@@ -2,7 +2,6 @@ import uuid
 
 from django.db import migrations, models
 
-
 # For each statement, not row: TRUNCATE, which Django's test flush needs, is the owner's alone and is not refused.
 APPEND_ONLY = """
 CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
