@@ -67,10 +67,11 @@ class Cluster:
         shutil.rmtree(self.run_dir / "vertices", ignore_errors=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.servers = self._given_servers or open_servers(os.environ)
+        self._databases = Databases(self.servers)
         if self._given_servers is None:
             self._stack.callback(self.servers.close)
-        self._databases = Databases(self.servers)
-        self._stack.callback(self._databases.drop_all)
+        if self._given_servers is not None or not self.servers.ephemeral:
+            self._stack.callback(self._databases.drop_all)
         self._databases.prepare()
         self.relay = Relay(self.servers.redis_url(0), self.run_dir, CHECKOUT)
         self._stack.callback(self.relay.stop)

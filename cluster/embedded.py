@@ -41,6 +41,9 @@ POSTGRES_SETTINGS = {
 class Servers(Protocol):
     """Where databases are made. Both URLs name a database that a vertex may not share with another."""
 
+    ephemeral: bool
+    """Whether closing destroys every database."""
+
     def database_url(self, name: str, *, user: str | None = None, password: str | None = None) -> str:
         """The URL of database `name` for the owner, or for another role."""
         ...
@@ -149,9 +152,16 @@ class Postgres:
         return f"postgresql://{user or self.OWNER}:{password or self._password}@{host}/{name}"
 
     def stop(self) -> None:
-        """Fast shutdown: open transactions are rolled back, the data is whole."""
+        """Fast shutdown: open transactions are rolled back, everything is written out."""
+        self._end(signal.SIGINT)
+
+    def abandon(self) -> None:
+        """Immediate shutdown, as a crash would be: for data that nobody needs any more."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, sig: int) -> None:
         if self.child is not None:
-            self.child.terminate(signal.SIGINT)
+            self.child.terminate(sig)
             self.child.wait(20)
 
 
@@ -227,12 +237,14 @@ dir {self._home}
 class EmbeddedServers:
     """Both servers in one run directory, which goes with them. Stopped in the order Redis, PostgreSQL."""
 
+    ephemeral = True
+
     def __init__(self, *, tmpfs: bool = False) -> None:
         with ExitStack() as started:
             run_dir = RunDir(tmpfs=tmpfs)
             started.callback(run_dir.remove)
             self.postgres = Postgres(run_dir)
-            started.callback(self.postgres.stop)
+            started.callback(self.postgres.abandon)
             self.postgres.start()
             self.redis = Valkey(run_dir)
             started.callback(self.redis.stop)
@@ -258,6 +270,8 @@ class EmbeddedServers:
 
 class GivenServers:
     """Servers that run already. The role of the database URL must be allowed to create databases and roles."""
+
+    ephemeral = False
 
     def __init__(self, database_url: str, redis_url: str) -> None:
         self._database, self._redis = urlsplit(database_url), urlsplit(redis_url)

@@ -29,10 +29,12 @@ class Relay:
         known = bool(self.port)
         for attempt in range(1, ATTEMPTS + 1):
             self.port = self.port if known else free_port()
-            listen = ["--host", "127.0.0.1", "--port", str(self.port), "--timeout-keep-alive", "75", "--no-access-log"]
+            listen = ["--host", "127.0.0.1", "--port", str(self.port), "--no-access-log"]
+            # Long polls of vertices that are gone would hold up the end.
+            timeouts = ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "1"]
             self.child = spawn(
                 "relay",
-                python("-m", "uvicorn", "relay.asgi:application", *listen),
+                python("-m", "uvicorn", "relay.asgi:application", *listen, *timeouts),
                 log=self._log,
                 env=self._env,
                 cwd=self._checkout,

@@ -4,6 +4,7 @@ import json
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,8 +158,9 @@ class Vertex:
 
     def stop(self) -> None:
         self.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT
         for child in self.children.values():
-            child.wait(STOP_TIMEOUT)
+            child.wait(max(0.0, deadline - time.monotonic()))
         self.children.clear()
 
     def destroy(self) -> None:
