@@ -127,6 +127,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "/console/login/"
+LOGIN_REDIRECT_URL = "/console/"
 
 # --- Celery: ids as arguments, no results, no retries; the lease and the sweep are the recovery ---------------------
 CELERY_BROKER_URL = REDIS_URL
@@ -167,6 +168,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "vertex.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
@@ -177,3 +179,5 @@ UNFOLD = {"SITE_TITLE": "Vertex", "SITE_HEADER": "Vertex", "SITE_SUBHEADER": VER
 
 LOG_LEVEL: str = env.str("VERTEX_LOG_LEVEL", default="INFO")
 LOGGING = logs.configure(LOG_LEVEL)
+# ContractMiddleware keeps or makes the id.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True

@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
@@ -87,14 +86,14 @@ def party_rows(deletion: Deletion) -> list[PartyRow]:
 class DeletionAdmin(ReadOnlyAdmin):
     """The ledger; each row opens the page of its attempt's own deletion, or just tells of another party's."""
 
-    list_display = ["title", "state_badge", "whose", "key", "gid_short", "party_short", "decided_by", "created_at"]
+    list_display = ["title", "state_badge", "whose", "key", "attempt_short", "party_short", "decided_by", "created_at"]
     list_filter = ["state", "own"]
     search_fields = ["attempt", "key_id", "keygen_id"]
-    ordering = ["-created_at"]
+    ordering = ["-own", "-created_at"]
 
-    @display(description="deletion")
+    @display(description="dying share")
     def title(self, deletion: Deletion) -> str:
-        return f"Share of generation {deletion.statement['key']['generation']}, attempt {deletion.attempt[:10]}"
+        return f"Generation {deletion.statement['key']['generation']}"
 
     @display(description="state", ordering="state")
     def state_badge(self, deletion: Deletion) -> SafeString:
@@ -108,16 +107,13 @@ class DeletionAdmin(ReadOnlyAdmin):
     def key(self, deletion: Deletion) -> SafeString | str:
         return short(str(deletion.key_id)) if deletion.key_id else "–"
 
-    @display(description="gid")
-    def gid_short(self, deletion: Deletion) -> SafeString:
-        return short(bytes(deletion.gid).hex())
+    @display(description="reshare (rid)")
+    def attempt_short(self, deletion: Deletion) -> SafeString:
+        return short(deletion.attempt)
 
     @display(description="party")
     def party_short(self, deletion: Deletion) -> SafeString:
         return short(deletion.keygen_id)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Deletion]:
-        return super().get_queryset(request).order_by("-created_at", "-own")
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -58,8 +58,8 @@ class Migration(migrations.Migration):
                 ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
+                'verbose_name': 'operator',
+                'verbose_name_plural': 'operators',
                 'abstract': False,
             },
             managers=[
@@ -75,6 +75,9 @@ class Migration(migrations.Migration):
                 ('owner', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='api_users', to=settings.AUTH_USER_MODEL)),
                 ('default_policy', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='keys.policy')),
             ],
+            options={
+                'verbose_name': 'API user',
+            },
         ),
         migrations.CreateModel(
             name='KeyShare',
@@ -233,6 +236,7 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to='keys.apiuser')),
             ],
             options={
+                'verbose_name': 'API key',
                 'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('operator__isnull', True), ('user__isnull', False)), models.Q(('operator__isnull', False), ('user__isnull', True)), _connector='OR'), name='api_key_has_one_bearer')],
             },
         ),

@@ -10,6 +10,10 @@ from django.db.models import Q
 class Operator(AbstractUser):
     """A person at the console; what they may do follows from the groups viewer, operator, approver and auditor."""
 
+    class Meta(AbstractUser.Meta):
+        verbose_name = "operator"
+        verbose_name_plural = "operators"
+
 
 class Policy(models.Model):
     """A named set of rules that every guarded action of a key must pass; without rules it passes."""
@@ -36,6 +40,9 @@ class ApiUser(models.Model):
     default_policy = models.ForeignKey(Policy, null=True, blank=True, on_delete=models.PROTECT)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    class Meta:
+        verbose_name = "API user"
+
     def __str__(self) -> str:
         return self.name
 
@@ -54,6 +61,7 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = "API key"
         constraints = [
             models.CheckConstraint(
                 name="api_key_has_one_bearer",

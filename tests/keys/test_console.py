@@ -1,0 +1,151 @@
+"""The console's pages of keys: shown to those who may look, changed by services only, tokens shown once."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+from django.urls import reverse
+
+from audit.models import Event
+from keys.auth import principal_of
+from keys.models import ApiKey, ApiUser, KeyShare, Operator, PartyIdentity, Policy, ProtocolSession
+from keys.operators import groups_ensure
+from keys.users import user_create
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse battery"
+SEALED = b"sealed share, not to be shown"
+
+
+@pytest.fixture(autouse=True)
+def operators(settings: Any, db: None) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    groups_ensure()
+    for name in ("viewer", "operator"):
+        operator = Operator.objects.create_user(username=name, password=PASSWORD, is_staff=True)
+        operator.groups.set(Group.objects.filter(name=name))
+
+
+def client_of(username: str) -> Client:
+    client = Client()
+    assert client.login(username=username, password=PASSWORD)
+    return client
+
+
+def url(model: type, page: str = "changelist", *args: Any) -> str:
+    return reverse(f"admin:keys_{model.__name__.lower()}_{page}", args=args)
+
+
+def act(client: Client, model: type, action: str, *rows: Any) -> Any:
+    return client.post(url(model), {"action": action, "_selected_action": [row.pk for row in rows]}, follow=True)
+
+
+def token_in(answer: Any) -> str:
+    found = re.search(r'id="token" data-copy="([^"]+)"', answer.content.decode())
+    assert found
+    return found[1]
+
+
+def share(user: ApiUser, **fields: Any) -> KeyShare:
+    identity, _ = PartyIdentity.objects.get_or_create(public=b"\x07" * 32, defaults={"sealed_secret": SEALED})
+    defaults = {"gid": bytes(32), "threshold": 2, "public_key": b"\x02" + bytes(32), "parties": ["07" * 32] * 3}
+    return KeyShare.objects.create(user=user, identity=identity, scheme="ecdsa", **(defaults | fields))
+
+
+def test_an_operator_makes_a_user_and_owns_it() -> None:
+    client = client_of("operator")
+    answer = client.post(url(ApiUser, "add"), {"name": "treasury"})
+    user = ApiUser.objects.get()
+    assert (user.name, user.owner) == ("treasury", Operator.objects.get(username="operator"))
+    principal = principal_of(token_in(answer))
+    assert principal is not None
+    assert principal.user == user
+    assert [event.action for event in Event.objects.all()] == ["user.created"]
+    assert token_in(answer) not in client.get(url(ApiUser)).content.decode()
+    assert token_in(answer) not in str(client.session.items())
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    user_create(name="treasury", owner=None, actor="admin")
+    answer = client_of("operator").post(url(ApiUser, "add"), {"name": "treasury"}, follow=True)
+    assert answer.status_code == 200
+    assert ApiUser.objects.count() == 1
+    assert Event.objects.count() == 1
+
+
+def test_keys_of_a_user_are_made_and_revoked() -> None:
+    user, first = user_create(name="treasury", owner=None, actor="admin")
+    client = client_of("operator")
+    token = token_in(act(client, ApiUser, "make_key", user))
+    assert principal_of(token) is not None
+    act(client, ApiKey, "revoke", ApiKey.objects.get(public_id=token.split("_")[0]))
+    assert principal_of(token) is None
+    assert principal_of(first) is not None
+    assert [event.action for event in Event.objects.order_by("seq")][1:] == ["api_key.created", "api_key.revoked"]
+
+
+def test_only_users_without_shares_are_deleted() -> None:
+    bare, _ = user_create(name="bare", owner=None, actor="admin")
+    holder, _ = user_create(name="holder", owner=None, actor="admin")
+    share(holder, state="superseded")
+    answer = act(client_of("operator"), ApiUser, "delete_users", bare, holder)
+    assert "this user has key shares" in answer.content.decode()
+    assert [user.name for user in ApiUser.objects.all()] == ["holder"]
+
+
+def test_an_operators_token_is_its_own() -> None:
+    client = client_of("operator")
+    me, other = (Operator.objects.get(username=name) for name in ("operator", "viewer"))
+    assert "Choose yourself" in act(client, Operator, "make_token", other).content.decode()
+    assert "Choose yourself" in act(client, Operator, "make_token", me, other).content.decode()
+    principal = principal_of(token_in(act(client, Operator, "make_token", me)))
+    assert principal is not None
+    assert principal.operator == me
+
+
+@pytest.mark.parametrize(("model", "action"), [(ApiUser, "make_key"), (ApiUser, "delete_users"), (ApiKey, "revoke")])
+def test_a_viewer_changes_nothing(model: type, action: str) -> None:
+    user, token = user_create(name="treasury", owner=None, actor="admin")
+    client = client_of("viewer")
+    act(client, model, action, user if model is ApiUser else ApiKey.objects.get())
+    assert client.post(url(ApiUser, "add"), {"name": "other"}).status_code == 403
+    assert principal_of(token) is not None
+    assert ApiKey.objects.count() == Event.objects.count() == 1
+
+
+@pytest.mark.parametrize("model", [Operator, ApiUser, ApiKey, Policy, KeyShare, ProtocolSession])
+def test_rows_are_listed_but_not_edited(model: type) -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    held = share(user, state="superseded", sealed_share=SEALED)
+    policy = Policy.objects.create(name="plain")
+    session = ProtocolSession.objects.create(
+        kind="keygen", share=held, room="room", relay="http://relay", deadline="2030-01-01T00:00Z", sealed_seed=SEALED
+    )
+    rows = [Operator.objects.get(username="operator"), user, ApiKey.objects.get(), policy, held, session]
+    row = next(row for row in rows if type(row) is model)
+    client = client_of("operator")
+    for page in (url(model), url(model, "change", row.pk)):
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "sealed" not in answer.content.decode()
+    assert client.post(url(model, "change", row.pk), {"name": "changed", "state": "active"}).status_code == 403
+    assert client.post(url(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    if model is not ApiUser:
+        assert client.get(url(model, "add")).status_code == 403
+    assert type(row).objects.get(pk=row.pk).pk == row.pk
+
+
+def test_a_shares_lineage_is_shown_from_the_first_generation_on() -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    first = share(user, state="erased")
+    second = share(user, state="superseded", generation=2, predecessor=first, gid=b"\1" * 32)
+    third = share(user, state="superseded", generation=3, predecessor=second, gid=b"\2" * 32)
+    page = client_of("viewer").get(url(KeyShare, "change", second.pk)).content.decode()
+    links = re.findall(r'keyshare/([0-9a-f-]{36})/change/">generation', page)
+    assert links == [str(row.pk) for row in (first, second, third)]
+
+
+def test_groups_are_not_edited_in_the_console() -> None:
+    assert client_of("operator").get("/console/auth/group/").status_code == 404
