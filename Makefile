@@ -45,7 +45,7 @@ format: $(INSTALLED)
 lock:
 	for name in requirements requirements-dev; do \
 		uv pip compile $$name.txt --output-file $$name.lock --quiet --universal --python-version 3.11 \
-			--generate-hashes --no-header --no-annotate --no-emit-index-url || exit 1; \
+			--generate-hashes --no-header --no-annotate || exit 1; \
 	done
 
 clean:
