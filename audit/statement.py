@@ -14,7 +14,7 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     pass
 
 
-class DyingKey(_Part):
+class DyingKey(_Part, frozen=True):
     """The share that dies: `key_id` is this vertex's, empty where the row is about another party's share."""
 
     key_id: str
@@ -24,7 +24,7 @@ class DyingKey(_Part):
     gid: str
 
 
-class QuorumShown(_Part):
+class QuorumShown(_Part, frozen=True):
     """`key_id` and `generation` where they are known here (a leaver has no new share)."""
 
     threshold: int
@@ -33,7 +33,7 @@ class QuorumShown(_Part):
     key_id: str = ""
 
 
-class Export(_Part):
+class Export(_Part, frozen=True):
     """A copy of the dying share that left this vertex."""
 
     time: str
@@ -41,7 +41,7 @@ class Export(_Part):
     kind: str
 
 
-class DeletionStatement(_Part):
+class DeletionStatement(_Part, frozen=True):
     """`rid` and `digest`: the attempt and what its receipts sign; `digest` is empty until the protocol is through."""
 
     key: DyingKey

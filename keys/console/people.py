@@ -105,7 +105,8 @@ class ApiUserAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(request.path)
 
     def save_model(self, request: HttpRequest, obj: ApiUser, form: Any, change: bool) -> None:
-        user, token = users.user_create(name=obj.name, owner=request.user, actor=_actor(request))
+        owner = Operator.objects.get(pk=request.user.pk)
+        user, token = users.user_create(name=obj.name, owner=owner, actor=_actor(request))
         obj.pk = user.pk
         request.new_token = token  # type: ignore[attr-defined]
 
@@ -131,7 +132,7 @@ class ApiUserAdmin(ReadOnlyAdmin):
 
     @display(description="shares", ordering="n")
     def share_count(self, user: ApiUser) -> int:
-        return user.n  # type: ignore[attr-defined,no-any-return]
+        return user.n  # type: ignore[attr-defined]
 
 
 @admin.register(ApiKey)
