@@ -158,6 +158,13 @@ def test_a_refusal_wakes_who_waits(relay: Relay, room: str, alice: Party, bob: P
     assert took < SOON
 
 
+def test_who_wants_two_hears_of_a_refusal_with_what_there_is(relay: Relay, room: str, alice: Party, bob: Party) -> None:
+    relay.exchange(room, party=alice.id, messages=[note(alice, bob, b"one")])
+    relay.refuse(room, party=alice.id, err_type="policy_validation_failed")
+    answer = relay.exchange(room, party=bob.id, wait=LONG, want=2)
+    assert (bodies(answer), answer.refused) == ([b"one"], "policy_validation_failed")
+
+
 def test_a_lost_subscription_loses_no_message(
     relay: Relay, memory: redis.Redis, room: str, alice: Party, bob: Party, pool: ThreadPoolExecutor
 ) -> None:
