@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import cast
 
 import structlog
 from django.conf import settings
@@ -55,6 +56,19 @@ class TokenPrincipal:
 def token_digest(token: str) -> bytes:
     """What is stored of a token: SHA-256 (its secret part has 256 random bits)."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def principal_in(request: Request) -> TokenPrincipal:
+    """The bearer of an authenticated request."""
+    return cast("TokenPrincipal", request.user)
+
+
+def user_in(request: Request) -> ApiUser:
+    """The API user of a request that `IsUser` has let through."""
+    user = principal_in(request).user
+    if user is None:
+        raise TypeError("this view must demand IsUser")
+    return user
 
 
 class TokenAuthentication(BaseAuthentication):

@@ -1,4 +1,4 @@
-"""`create`: a new key with an identity of its own. The identity key is made by a worker: `web` never opens the keystore."""
+"""`create`: a new key with an identity of its own, made by a worker: `web` never opens the keystore."""
 
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from keys.shares import identity_create
 
 def key_request(*, operation: Operation, scheme: str) -> None:
     """Hand the call to a worker."""
-    transaction.on_commit(lambda: key_create_task.apply_async(args=[str(operation.id), scheme], queue="life"))
+    transaction.on_commit(lambda: key_create_task.apply_async(args=(str(operation.id), scheme), queue="life"))
 
 
 @shared_task(name="keys.key_create")

@@ -13,7 +13,7 @@ from keys.models import Operation
 
 def head_request(*, operation: Operation) -> None:
     """Hand the call to a worker."""
-    transaction.on_commit(lambda: head_task.apply_async(args=[str(operation.id)], queue="life"))
+    transaction.on_commit(lambda: head_task.apply_async(args=(str(operation.id),), queue="life"))
 
 
 @shared_task(name="keys.audit_head")

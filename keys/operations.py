@@ -1,7 +1,7 @@
 """Calls whose answer takes a protocol, and the memory of idempotent ones.
 
-A call is a row first; a worker finishes it. Whoever waits for it holds a thread and a Redis connection, never one of the
-database. The token that wakes waiters is moved onto its own list, so that any number of them sees it.
+A call is a row first; a worker finishes it. Whoever waits for it holds a thread and a Redis connection, never one of
+the database. The token that wakes waiters is moved onto its own list, so that any number of them sees it.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,6 +21,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keys.auth import principal_in
 from keys.models import Operation
 from mpc.hashing import TH
 from vertex import liveness
@@ -69,7 +70,8 @@ def perform(
 ) -> Response:
     """Make the row, start the work (``start(operation, deadline)``), answer as the caller prefers.
 
-    ``cancel(operation_id)`` is called when the time is over: it ends what has changed nothing yet. Whatever ``start`` raises leaves no row behind: nothing was begun, and the same Idempotency-Key may be used again.
+    ``cancel(operation_id)`` is called when the time is over: it ends what has changed nothing yet. Whatever ``start``
+    raises leaves no pending row behind: nothing was begun, and the same Idempotency-Key may be used again.
     """
     wanted = preference(request)
     with _slot(wanted):
@@ -103,7 +105,7 @@ def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, An
 
 def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operation, bool]:
     """The row of this call and True, or that of the earlier call with the same Idempotency-Key and False."""
-    principal = request.user
+    principal = principal_in(request)
     name = request.headers.get("Idempotency-Key")
     if name is not None and not (0 < len(name) <= MAX_KEY and name.isascii() and name.isprintable()):
         raise ApiError("bad_request_params", f"an Idempotency-Key has 1 to {MAX_KEY} printable ASCII characters")

@@ -16,7 +16,10 @@ def resolve(address: str | None) -> str:
     if address is None:
         return default
     url = (address if "://" in address else f"{urlsplit(default).scheme}://{address}").rstrip("/")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     allowed = settings.VERTEX_RELAY_ALLOWED or [urlsplit(default).netloc]
     plain = parts.scheme in ("http", "https") and not (parts.path or parts.query or parts.fragment)
     if not plain or parts.netloc not in allowed:

@@ -77,5 +77,5 @@ def key_metadata(key: KeyShare) -> dict[str, Any]:
     }
 
 
-def _hex(value: bytes | None) -> str | None:
+def _hex(value: bytes | memoryview | None) -> str | None:
     return bytes(value).hex() if value is not None else None

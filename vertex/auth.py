@@ -1,6 +1,6 @@
 """Who asks: the principal of a request, and what a view may demand of it. Tokens are checked in ``keys.auth``."""
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -25,11 +25,16 @@ class Principal(Protocol):
         """True if it may do what operators of any of these groups may do."""
 
 
+def principal_of(request: Request) -> Principal:
+    """The bearer of an authenticated request."""
+    return cast("Principal", request.user)
+
+
 class IsAuthenticated(BasePermission):
     """Any accepted token."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        return request.user is not None
+        return principal_of(request) is not None
 
 
 class IsUser(IsAuthenticated):
@@ -38,7 +43,7 @@ class IsUser(IsAuthenticated):
     def has_permission(self, request: Request, view: Any) -> bool:
         if not super().has_permission(request, view):
             return False
-        if request.user.kind != "user":
+        if principal_of(request).kind != "user":
             raise ApiError("bad_request_params", "this route takes the API key of a user, who will own what it makes")
         return True
 
@@ -50,6 +55,6 @@ class IsAdmin(IsAuthenticated):
         if not super().has_permission(request, view):
             return False
         groups: frozenset[str] = getattr(view, "operator_groups", frozenset({"operator"}))
-        if request.user.kind == "user" or not request.user.in_groups(groups):
+        if principal_of(request).kind == "user" or not principal_of(request).in_groups(groups):
             raise ApiError("you_have_to_be_admin", "this route takes the admin token, or an operator's who may do this")
         return True

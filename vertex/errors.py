@@ -85,6 +85,8 @@ class ApiError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """The answer's further headers."""
+        if self.status == status.HTTP_401_UNAUTHORIZED:
+            return {"WWW-Authenticate": "Bearer"}
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
@@ -117,7 +119,8 @@ def as_api_error(exc: Exception) -> ApiError:
                 http_status=status.HTTP_415_UNSUPPORTED_MEDIA_TYPE,
             )
         case exceptions.Throttled():
-            return ApiError("too_many_requests", "too many requests", retry_after=int(exc.wait or RETRY_AFTER))
+            wait = getattr(exc, "wait", None) or RETRY_AFTER
+            return ApiError("too_many_requests", "too many requests", retry_after=int(wait))
         case exceptions.ValidationError():
             return ApiError("bad_request_params", "; ".join(_sentences(exc.detail)))
         case exceptions.APIException() if exc.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:

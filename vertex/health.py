@@ -45,18 +45,27 @@ CHECKS: dict[str, Callable[[], bool]] = {
     "worker": lambda: liveness.alive("worker"),
     "listen": lambda: liveness.alive("listen"),
 }
-_lock = Lock()
-_last: tuple[float, list[str]] = (0.0, [])
 
 
-def failing() -> list[str]:
-    """Names of the checks that fail; asked at most once a second in a process."""
-    global _last
-    with _lock:
-        now = time.monotonic()
-        if not _last[0] or now - _last[0] > _CACHED_FOR:
-            _last = (now, [name for name, check in CHECKS.items() if not _passes(name, check)])
-        return _last[1]
+class Readiness:
+    """The checks' answer, asked for at most once a second in a process."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._asked: float | None = None
+        self._failing: list[str] = []
+
+    def failing(self) -> list[str]:
+        """Names of the checks that fail."""
+        with self._lock:
+            now = time.monotonic()
+            if self._asked is None or now - self._asked > _CACHED_FOR:
+                self._failing = [name for name, check in CHECKS.items() if not _passes(name, check)]
+                self._asked = now
+            return self._failing
+
+
+readiness = Readiness()
 
 
 def _passes(name: str, check: Callable[[], bool]) -> bool:
@@ -90,7 +99,7 @@ class Ready(Probe):
     @extend_schema(operation_id="health_ready", responses=Text("status"), auth=[])
     def get(self, request: Request) -> Response:
         """Database, Redis, relay, reconciliation, and heartbeats of a worker and of `listen`."""
-        if missing := failing():
+        if missing := readiness.failing():
             raise ApiError("not_ready", f"not ready: {', '.join(missing)}")
         return Response({"status": "ready"})
 

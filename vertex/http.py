@@ -1,6 +1,6 @@
 """How JSON comes in and goes out: strict on what it parses, deaf to `Accept`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ class OneRendererNegotiation(BaseContentNegotiation):
         return next((parser for parser in parsers if parser.media_type == content_type), None)
 
     def select_renderer(
-        self, request: Request, renderers: list[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:  # type: ignore[override]
-        return renderers[0], str(renderers[0].media_type)
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        first = next(iter(renderers))
+        return first, str(first.media_type)

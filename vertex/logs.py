@@ -7,7 +7,19 @@ import structlog
 
 # Names under which a secret could be handed to a logger by mistake.
 _SECRETS = frozenset(
-    {"api_key", "authorization", "body", "cookie", "master_key", "password", "payload", "secret", "seed", "share", "token"}
+    {
+        "api_key",
+        "authorization",
+        "body",
+        "cookie",
+        "master_key",
+        "password",
+        "payload",
+        "secret",
+        "seed",
+        "share",
+        "token",
+    }
 )
 
 

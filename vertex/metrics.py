@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
-from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from vertex.auth import IsAdmin
@@ -38,7 +37,7 @@ class MetricsTokenAuthentication(BaseAuthentication):
 class Metrics(APIView):
     """GET /metrics"""
 
-    authentication_classes = (MetricsTokenAuthentication, *api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    authentication_classes = [MetricsTokenAuthentication, *APIView.authentication_classes]
     permission_classes = (IsAdmin,)
     operator_groups = frozenset({"metrics", "viewer", "operator", "approver", "auditor"})
 

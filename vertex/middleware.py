@@ -13,7 +13,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class ContractMiddleware:
-    """Request ids, the limit on bodies, paths with a trailing slash, and `Cache-Control: no-store`: some GETs create."""
+    """Request ids, the limit on bodies, paths with a trailing slash; no caching, since some GETs create."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

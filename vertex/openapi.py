@@ -71,7 +71,7 @@ class ContractSchema(AutoSchema):
         return answers
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class TokenScheme(OpenApiAuthenticationExtension):
     """The `Authorization` header."""
 
     target_class = "keys.auth.TokenAuthentication"

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import operations, users
+from keys.auth import principal_in
 from keys.models import ApiUser, KeyShare
 from keys.serializers import (
     CreateUserSerializer,
@@ -36,10 +37,12 @@ class CreateUser(AdminView):
     @extend_schema(parameters=[CreateUserSerializer, IDEMPOTENCY_KEY], responses=Text("api_key", "user_id"))
     def get(self, request: Request) -> Response:
         """A new user with a first API key, shown this once. An operator's token makes that operator its owner."""
-        name = valid(CreateUserSerializer, request.query_params)["name"]
+        name = valid(CreateUserSerializer, request.query_params.dict())["name"]
 
         def make() -> tuple[dict[str, Any], dict[str, Any]]:
-            user, token = users.user_create(name=name, owner=request.user.operator, actor=request.user.actor)
+            user, token = users.user_create(
+                name=name, owner=principal_in(request).operator, actor=principal_in(request).actor
+            )
             return {"api_key": token, "user_id": str(user.id)}, {"user_id": str(user.id)}
 
         return operations.once(request, action="create-user", make=make)
@@ -51,10 +54,10 @@ class GenerateApiKey(AdminView):
     @extend_schema(parameters=[UserSerializer, IDEMPOTENCY_KEY], responses=Text("api_key", "user_id"))
     def get(self, request: Request) -> Response:
         """A further API key of a user, shown this once."""
-        user_id = valid(UserSerializer, request.query_params)["user_id"]
+        user_id = valid(UserSerializer, request.query_params.dict())["user_id"]
 
         def make() -> tuple[dict[str, Any], dict[str, Any]]:
-            token = users.api_key_create(user_id=user_id, actor=request.user.actor)
+            token = users.api_key_create(user_id=user_id, actor=principal_in(request).actor)
             return {"api_key": token, "user_id": str(user_id)}, {"user_id": str(user_id)}
 
         return operations.once(request, action="generate-api-key", make=make)
@@ -67,7 +70,9 @@ class RevokeApiKey(AdminView):
     def delete(self, request: Request) -> Response:
         """Revoke an API key; fields in the body or the query."""
         fields = valid(RevokeSerializer, body_or_query(request))
-        users.api_key_revoke(api_key=fields["api_key"], user_id=fields.get("user_id"), actor=request.user.actor)
+        users.api_key_revoke(
+            api_key=fields["api_key"], user_id=fields.get("user_id"), actor=principal_in(request).actor
+        )
         return Response({})
 
 
@@ -77,7 +82,9 @@ class DeleteUser(AdminView):
     @extend_schema(parameters=[UserSerializer], request=UserSerializer, responses={200: Empty})
     def delete(self, request: Request) -> Response:
         """Delete a user that has no key shares; fields in the body or the query."""
-        users.user_delete(user_id=valid(UserSerializer, body_or_query(request))["user_id"], actor=request.user.actor)
+        users.user_delete(
+            user_id=valid(UserSerializer, body_or_query(request))["user_id"], actor=principal_in(request).actor
+        )
         return Response({})
 
 
@@ -112,7 +119,7 @@ class ListUserKeys(AdminView):
     @extend_schema(parameters=[UserSerializer], responses=UserKeysAnswer)
     def get(self, request: Request) -> Response:
         """All keys of one user."""
-        user = ApiUser.objects.filter(id=valid(UserSerializer, request.query_params)["user_id"]).first()
+        user = ApiUser.objects.filter(id=valid(UserSerializer, request.query_params.dict())["user_id"]).first()
         if user is None:
             raise ApiError("user_id_not_exists", "there is no such user")
         return Response({"keys": [_line(key) for key in user.shares.order_by("created_at", "id")]})

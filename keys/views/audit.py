@@ -27,12 +27,13 @@ class Events(AdminView):
     @extend_schema(parameters=[EventsSerializer], responses=EventListAnswer)
     def get(self, request: Request) -> Response:
         """The event log in order of `seq`; each `hash` covers the event and the one before it."""
-        page = valid(EventsSerializer, request.query_params)
+        page = valid(EventsSerializer, request.query_params.dict())
         found = selectors.events(**page | {"limit": page["limit"] + 1})
         events = found[: page["limit"]]
         following = None
         if len(found) > len(events):
-            following = f"/audit/events?{urlencode(page | {'after': events[-1].seq})}"
+            query = {name: value for name, value in {**page, "after": events[-1].seq}.items() if value != ""}
+            following = f"/audit/events?{urlencode(query)}"
         results = [
             {
                 "seq": event.seq,

@@ -1,6 +1,6 @@
 """What the views share."""
 
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import Http404
@@ -26,7 +26,7 @@ def valid(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
 
 def body_or_query(request: Request) -> dict[str, Any]:
     """The fields of a DELETE, which not every client can give a body."""
-    return {**request.query_params.dict(), **request.data}
+    return {**request.query_params.dict(), **cast("dict[str, Any]", request.data)}
 
 
 def key_id_of(text: str) -> UUID:

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from keys import selectors
 from keys.actions import require
+from keys.auth import principal_in, user_in
 from keys.serializers import DeriveSerializer, KeyAnswer, KeyListAnswer, PageSerializer
 from keys.views.base import ApiView, key_id_of, valid
 from mpc.derive import offset
@@ -23,10 +24,10 @@ class Keys(ApiView):
     @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params)
+        page = valid(PageSerializer, request.query_params.dict())
         limit = page["limit"]
         keys, after = selectors.page_after(
-            selectors.keys_seen_by(request.user), after=page.get("after"), limit=limit
+            selectors.keys_seen_by(principal_in(request)), after=page.get("after"), limit=limit
         )
         following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None
         return Response({"results": [selectors.key_metadata(key) for key in keys], "next": following})
@@ -38,7 +39,8 @@ class Key(ApiView):
     @extend_schema(responses=KeyAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """What may be said of a key: state, quorum, lineage; never a secret."""
-        return Response(selectors.key_metadata(selectors.key_seen_by(request.user, key_id=key_id_of(key_id))))
+        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
+        return Response(selectors.key_metadata(key))
 
 
 class ExportId(ApiView):
@@ -50,7 +52,7 @@ class ExportId(ApiView):
     @extend_schema(responses=Text("export_id"))
     def get(self, request: Request, key_id: str) -> Response:
         """This party's keygen id for the share."""
-        key = selectors.key_of(user=request.user.user, key_id=key_id_of(key_id), scheme=self.scheme)
+        key = selectors.key_of(user=user_in(request), key_id=key_id_of(key_id), scheme=self.scheme)
         require(key, "read")
         return Response({"export_id": selectors.keygen_id(key)})
 
@@ -64,7 +66,7 @@ class EcdsaDerive(ApiView):
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened BIP32 path."""
         fields = valid(DeriveSerializer, request.data)
-        key = selectors.key_of(user=request.user.user, key_id=fields["key_id"], scheme="ecdsa")
+        key = selectors.key_of(user=user_in(request), key_id=fields["key_id"], scheme="ecdsa")
         require(key, "derive")
         try:
             _, child = offset(bytes(key.public_key or b""), bytes(key.chain_code or b""), fields["derivation_path"])

@@ -5,6 +5,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.serializers import OperationAnswer
 from keys.views.base import ApiView, id_or_404
@@ -17,8 +18,8 @@ class OperationView(ApiView):
     def get(self, request: Request, operation_id: str) -> Response:
         """State and result of a call; its caller's and admins' to see."""
         visible = Operation.objects.all()
-        if request.user.kind == "user":
-            visible = visible.filter(user=request.user.user)
+        if principal_in(request).kind == "user":
+            visible = visible.filter(user=user_in(request))
         operation = visible.filter(id=id_or_404(operation_id)).first()
         if operation is None:
             raise Http404

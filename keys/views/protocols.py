@@ -8,12 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import operations
+from keys.auth import user_in
 from keys.create import key_request
 from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
 from keys.serializers import EcdsaSignSerializer, KeygenSerializer, SignatureAnswer
-from keys.sessions.services import session_cancel
+from keys.sessions.services import session_cancel, telling_the_room
 from keys.signing import sign_request
 from keys.views.base import ApiView, valid
 from vertex.auth import IsUser
@@ -50,18 +51,19 @@ class Keygen(ApiView):
         fields = valid(KeygenSerializer, request.data)
 
         def start(operation: Operation, deadline: datetime) -> None:
-            keygen_request(
-                user=request.user.user,
-                operation=operation,
-                key_id=fields["key_id"],
-                scheme=self.scheme,
-                num_parties=fields["num_parties"],
-                threshold=fields["threshold"],
-                others=fields["ids"],
-                room_uuid=str(fields["room_uuid"]),
-                relay_address=fields.get("relay_address"),
-                deadline=deadline,
-            )
+            with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
+                keygen_request(
+                    user=user_in(request),
+                    operation=operation,
+                    key_id=fields["key_id"],
+                    scheme=self.scheme,
+                    num_parties=fields["num_parties"],
+                    threshold=fields["threshold"],
+                    others=fields["ids"],
+                    room_uuid=str(fields["room_uuid"]),
+                    relay_address=fields.get("relay_address"),
+                    deadline=deadline,
+                )
 
         return operations.perform(request, action=f"{self.scheme}.keygen", start=start, cancel=_cancel)
 
@@ -82,17 +84,18 @@ class EcdsaSign(ApiView):
         digest = digest_of(fields["msg"], fields["hash_algo"])
 
         def start(operation: Operation, deadline: datetime) -> None:
-            sign_request(
-                user=request.user.user,
-                operation=operation,
-                key_id=fields["key_id"],
-                scheme="ecdsa",
-                digest=digest,
-                path=fields.get("derivation_path") or (),
-                room_uuid=str(fields["room_uuid"]),
-                relay_address=fields.get("relay_address"),
-                deadline=deadline,
-            )
+            with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
+                sign_request(
+                    user=user_in(request),
+                    operation=operation,
+                    key_id=fields["key_id"],
+                    scheme="ecdsa",
+                    digest=digest,
+                    path=fields.get("derivation_path") or (),
+                    room_uuid=str(fields["room_uuid"]),
+                    relay_address=fields.get("relay_address"),
+                    deadline=deadline,
+                )
 
         return operations.perform(request, action="ecdsa.sign", start=start, cancel=_cancel)
 

@@ -31,7 +31,7 @@ class CreateRoom(ApiView):
         # The name first: asking the relay for the same room twice is harmless, so a repeated call may.
         response = operations.once(request, action="create-room", make=make)
         try:
-            relay(resolve(None)).put_room(response.data["room_uuid"], size)
+            relay(resolve(None)).put_room(response.data["room_uuid"], room_size=size)
         except (RelayRefused, RelayUnavailable) as error:
             raise ApiError("room_creation_problem", "the relay made no room") from error
         return response

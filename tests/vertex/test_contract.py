@@ -75,7 +75,9 @@ def test_bodies_that_are_no_strict_json_object(alice: Api, raw: bytes) -> None:
     assert error_of(alice.call(ROOM, raw=raw)) == (400, "bad_request_params")
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "a"])
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "a"]
+)
 def test_other_media_types(alice: Api, content_type: str) -> None:
     response = alice.call(ROOM, raw=b'{"room_size": 2}', content_type=content_type)
     assert error_of(response) == (415, "bad_request_params")

@@ -31,7 +31,12 @@ def lines(written: io.StringIO) -> list[dict[str, object]]:
 def test_secrets_are_redacted(written: io.StringIO) -> None:
     structlog.get_logger("test").warning("something", token="hunter2", body={"share": "hunter2"}, path="/keys")
     [line] = lines(written)
-    assert (line["event"], line["token"], line["body"], line["path"]) == ("something", "<redacted>", "<redacted>", "/keys")
+    assert (line["event"], line["token"], line["body"], line["path"]) == (
+        "something",
+        "<redacted>",
+        "<redacted>",
+        "/keys",
+    )
 
 
 def test_the_standard_librarys_loggers_come_out_alike(written: io.StringIO) -> None:

@@ -1,0 +1,154 @@
+"""Reads of keys over REST: metadata, pages, export ids, derived public keys, rooms, the event log."""
+
+import os
+from typing import Any
+
+import pytest
+from coincurve import PublicKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from keys.heads import head_task
+from keys.models import KeyShare, PartyIdentity, Scheme
+from keys.node import ensure_node
+from keys.views import rooms
+from mpc.identity import encode_keygen_id
+from relay.client import RelayRefused, RelayUnavailable
+from tests.api import Api, error_of
+
+NO_KEY = (400, "key_id_not_exists")
+# BIP32, test vector 1: m/0' and its public child m/0'/1.
+PUBLIC = "035a784662a4a20a65bf6aab9ae98a6c068a81c52e4b032c0fb5400c706cfccc56"
+CHAIN = "47fdacbd0f1097043b78c63c20c34ef4ed9a111d980047ad16282c7ae6236141"
+CHILD = "03501e454bf00751f24b1b489aa925215d66af2234e3891c3b21a52bedb3cd711c"
+
+
+def make(api: Api, **fields: Any) -> KeyShare:
+    identity = PartyIdentity.objects.create(public=os.urandom(32))
+    return KeyShare.objects.create(user=api.user, identity=identity, **{"scheme": "ecdsa", **fields})
+
+
+def make_active(api: Api, **fields: Any) -> KeyShare:
+    parties = [bytes([n] * 32).hex() for n in range(3)]
+    material = {"gid": os.urandom(32), "sealed_share": b"s", "data_key": "k", "threshold": 2, "parties": parties}
+    public = {"public_key": bytes.fromhex(PUBLIC), "chain_code": bytes.fromhex(CHAIN)}
+    return make(api, **{"state": "active", **material, **public, **fields})
+
+
+def test_metadata(alice: Api, admin: Api) -> None:
+    old = make_active(alice)
+    key = make_active(alice, state="quarantined", predecessor=old, generation=2)
+    told = alice.call(f"GET /keys/{key.id}").json()
+    assert told == admin.call(f"GET /keys/{key.id}/").json()
+    assert (told["state"], told["scheme"], told["generation"]) == ("quarantined", "ecdsa", 2)
+    assert (told["threshold"], told["num_parties"], told["public_key"]) == (2, 3, PUBLIC)
+    assert told["parties"] == [encode_keygen_id(bytes([n] * 32)) for n in range(3)]
+    assert (told["gid"], told["keygen_id"]) == (key.gid.hex(), encode_keygen_id(key.identity.public))  # type: ignore[union-attr]
+    assert told["old_key_id"] == str(old.id)
+    assert alice.call(f"GET /keys/{old.id}").json()["new_key_ids"] == [str(key.id)]
+    assert not {"sealed_share", "data_key", "chain_code"} & told.keys()
+
+
+def test_a_key_that_was_only_created(alice: Api) -> None:
+    told = alice.call(f"GET /keys/{make(alice).id}").json()
+    assert (told["state"], told["public_key"], told["num_parties"], told["parties"]) == ("created", None, None, [])
+
+
+def test_pages(alice: Api, bob: Api, admin: Api) -> None:
+    mine = [str(make(alice).id) for _ in range(5)]
+    make(bob)
+    seen: list[str] = []
+    path = "/keys?limit=2"
+    while path:
+        page = alice.call(f"GET {path}").json()
+        assert len(page["results"]) <= 2
+        seen += [key["key_id"] for key in page["results"]]
+        path = page["next"]
+    assert seen == mine
+    assert len(admin.call("GET /keys").json()["results"]) == 6
+    theirs = str(KeyShare.objects.get(user=bob.user).id)
+    for query in ("limit=0", "limit=1001", "limit=x", "limit=", "after=x", f"after={theirs}", "after=%00"):
+        assert error_of(alice.call(f"GET /keys?{query}")) == (400, "bad_request_params"), query
+
+
+def test_unknown_and_foreign_keys_answer_alike(alice: Api, bob: Api) -> None:
+    foreign = make_active(bob)
+    other_scheme = make_active(alice, scheme=Scheme.ED25519)
+    for key_id in (foreign.id, "00000000-0000-4000-8000-000000000000", "x", "1", "%00", "a" * 500, "%F0%9F%94%91"):
+        for route in ("/keys", "/ecdsa/export-id", "/ecdsa/export/exportId"):
+            assert error_of(alice.call(f"GET {route}/{key_id}")) == NO_KEY, (route, key_id)
+    assert error_of(alice.call(f"GET /ecdsa/export-id/{other_scheme.id}")) == NO_KEY
+    for key_id in (foreign.id, other_scheme.id):
+        body = {"key_id": str(key_id), "derivation_path": [0]}
+        assert error_of(alice.call("POST /ecdsa/derive-pubkey", body)) == NO_KEY
+
+
+def test_export_id(alice: Api) -> None:
+    key = make(alice)
+    answer = {"export_id": encode_keygen_id(key.identity.public)}
+    assert alice.call(f"GET /ecdsa/export-id/{key.id}").json() == answer
+    assert alice.call(f"GET /ecdsa/export/exportId/{key.id}/").json() == answer
+
+
+@pytest.mark.parametrize(
+    ("path", "child"),
+    [([], PUBLIC), ([1], CHILD), (["1"], CHILD), ("m/1", CHILD)],
+)
+def test_derived_public_keys(alice: Api, path: Any, child: str) -> None:
+    key = make_active(alice)
+    told = alice.call("POST /ecdsa/derive-pubkey", {"key_id": str(key.id), "derivation_path": path}).json()
+    assert told["compressed"] == child
+    assert told["uncompressed"] == PublicKey(bytes.fromhex(child)).format(compressed=False).hex()
+
+
+def test_nothing_is_derived_from_a_key_without_a_public_key(alice: Api) -> None:
+    body = {"key_id": str(make(alice).id), "derivation_path": [0]}
+    assert error_of(alice.call("POST /ecdsa/derive-pubkey", body)) == (400, "key_operation_before_keygen")
+
+
+@pytest.mark.parametrize("failure", [RelayUnavailable("down"), RelayRefused("too_many_requests", "no")], ids=repr)
+def test_a_relay_that_makes_no_room(alice: Api, monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    class FakeRelay:
+        def put_room(self, room: str, *, room_size: int) -> None:
+            raise failure
+
+    monkeypatch.setattr(rooms, "relay", lambda url: FakeRelay())
+    assert error_of(alice.call("POST /create-room", {"room_size": 2})) == (400, "room_creation_problem")
+
+
+def test_the_event_log_in_pages(admin: Api, alice: Api, bob: Api) -> None:
+    first = admin.call("GET /audit/events?limit=1").json()
+    second = admin.call(f"GET {first['next']}").json()
+    [one], [two] = first["results"], second["results"]
+    assert (one["seq"], two["seq"], two["previous"], second["next"]) == (1, 2, one["hash"], None)
+    assert (one["action"], one["actor"], one["subject"]) == ("user.created", "admin", str(alice.user.id))  # type: ignore[union-attr]
+    found = admin.call(f"GET /audit/events?subject={bob.user.id}&action=user.created").json()["results"]  # type: ignore[union-attr]
+    assert [event["seq"] for event in found] == [2]
+    for query in (
+        "after=-1",
+        "after=x",
+        f"after={2**63}",
+        "limit=0",
+        "limit=1001",
+        f"action={'x' * 65}",
+        "subject=%00",
+    ):
+        assert error_of(admin.call(f"GET /audit/events?{query}")) == (400, "bad_request_params"), query
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("worker")
+def test_the_signed_head(admin: Api, alice: Api, nobody: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert error_of(nobody.call("GET /identity-pubkey")) == (503, "not_ready")
+    ensure_node()  # as a worker does when it starts
+    monkeypatch.setattr(head_task, "apply_async", lambda args, queue: head_task(*args))
+    head = admin.call("GET /audit/head").json()
+    [*_, last] = admin.call("GET /audit/events").json()["results"]
+    assert (head["seq"], head["hash"]) == (last["seq"], last["hash"])
+    assert admin.call("GET /audit/head").json() == head
+    pem = nobody.call("GET /identity-pubkey")
+    assert pem["Content-Type"] == "application/x-pem-file"
+    key = load_pem_public_key(pem.content)
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    key.verify(bytes.fromhex(head["signature"]), head["statement"].encode(), ec.ECDSA(SHA256()))
