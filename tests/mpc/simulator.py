@@ -1,25 +1,29 @@
 """An in-memory network that runs the parties of one session together, honest or not.
 
-A malicious party is an honest generator whose outgoing messages are changed before they are sealed and signed (``Lie``); a
-bad network is a function that says what each receiver gets of each frame (``deliver``).
+A malicious party is an honest generator whose outgoing messages are changed before they are sealed and signed
+(``Lie``); a bad network is a function that says what each receiver gets of each frame (``deliver``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from unittest.mock import patch
 
+from mpc.attempt import HelloComplete
 from mpc.channel import Session
 from mpc.errors import Blame, ProtocolError
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.keygen import KeygenConfig, KeygenResult, keygen
 from mpc.protocol import BROADCAST, Checkpoint, Frame, Protocol, Rng, Step, SystemRng
+from mpc.quorums import ReshareConfig
+from mpc.reshare import ReshareResult, reshare
 from mpc.sign import PairCheck, SignRequest, sign
+from mpc.wire import Message, decode, encode
 
 Deliver = Callable[[Frame, bytes], list[Frame]]
 OnCheckpoint = Callable[[bytes, Checkpoint], Any]
@@ -51,7 +55,7 @@ def approve(party: bytes, checkpoint: Checkpoint) -> Any:
     """A driver that has nothing against anything."""
     if isinstance(checkpoint, PairCheck):
         return checkpoint.verify()
-    return b"" if type(checkpoint).__name__ == "HelloComplete" else None
+    return b"" if isinstance(checkpoint, HelloComplete) else None
 
 
 @dataclass
@@ -86,9 +90,7 @@ class Network:
         delivered = (copy for frame in frames for copy in self.deliver(frame, party))
         return [frame for frame in delivered if step.accept(frame)]
 
-    def _advance(
-        self, party: bytes, protocol: Protocol[Any], answer: Any, outcomes: dict[bytes, Any]
-    ) -> Step | None:
+    def _advance(self, party: bytes, protocol: Protocol[Any], answer: Any, outcomes: dict[bytes, Any]) -> Step | None:
         try:
             item = protocol.send(answer)
             while isinstance(item, Checkpoint):
@@ -137,6 +139,44 @@ class Lie:
             yield
 
 
+def edit(kind: type[Message], change: Callable[[Any], None]) -> Callable[[bytes], bytes]:
+    """The change of a payload that changes the message in it, without asking whether it is still valid."""
+
+    def edited(payload: bytes) -> bytes:
+        message = decode(kind, payload)
+        change(message)
+        return encode(message)
+
+    return edited
+
+
+def flipped(data: bytes, at: int = -1) -> bytes:
+    """The same bytes with one bit the other way."""
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+def change(*path: str, to: Any = flipped) -> Callable[[Any], None]:
+    """Sets the field at the path: to a value, or to a function of what it was."""
+
+    def apply(message: Any) -> None:
+        for name in path[:-1]:
+            message = getattr(message, name)
+        setattr(message, path[-1], to(getattr(message, path[-1])) if callable(to) else to)
+
+    return apply
+
+
+@contextmanager
+def telling(*lies: Lie) -> Iterator[None]:
+    """Several lies at once."""
+    with ExitStack() as stack:
+        for lie in lies:
+            stack.enter_context(lie.told())
+        yield
+
+
 def run_keygen(
     parties: list[Identity], t: int, network: Network | None = None, rngs: Mapping[bytes, Rng] | None = None
 ) -> dict[bytes, Any]:
@@ -168,6 +208,41 @@ def run_sign(
             for one in signers
         }
     )
+
+
+def reshare_config(new: str, new_t: int, role: Any, size: int, **more: Any) -> ReshareConfig:
+    """What the party with that role was asked for; who may deal does, unless told otherwise."""
+    more.setdefault("deals", role != "joining")
+    return ReshareConfig(
+        room="reshare",
+        size=size,
+        scheme="ecdsa",
+        new_identities=tuple(one.public for one in identities(new)),
+        new_t=new_t,
+        store_by=120,
+        vote_by=604_800,
+        role=role,
+        **more,
+    )
+
+
+def reshare_parties(
+    old: Mapping[bytes, Any],
+    names: str,
+    new: str,
+    new_t: int,
+    rngs: Mapping[bytes, Rng] | None = None,
+    special: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[bytes, Protocol[ReshareResult]]:
+    """The participants ``names`` of a reshare of the key ``old``; ``special``: what single ones are asked for."""
+    protocols = {}
+    for name in names:
+        me = identity(name)
+        share = old[me.public].share if me.public in old else None
+        role = ("existing" if share else "joining") if name in new else "departing"
+        config = reshare_config(new, new_t, role, **{"size": len(names), **(special or {}).get(name, {})})
+        protocols[me.public] = reshare(me, config, share, (rngs or {}).get(me.public, SystemRng()))
+    return protocols
 
 
 def blames(outcome: Any) -> tuple[set[bytes], bool]:

@@ -1,0 +1,125 @@
+"""Non-hardened BIP32: the public steps of the published test vectors 1 and 2."""
+
+import hashlib
+
+import pytest
+
+from mpc.derive import HARDENED, child, offset, parse_path
+from mpc.group import SECP256K1
+
+ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+# (parent xpub, index, child xpub)
+VECTORS = {
+    "1: m/0H -> 1": (
+        "xpub68Gmy5EdvgibQVfPdqkBBCHxA5htiqg55crXYuXoQRKfDBFA1WEjWgP6LHhwBZeNK1VTsfTFUHCdrfp1bgwQ9xv5ski8PX9rL2dZXvgGDnw",
+        1,
+        "xpub6ASuArnXKPbfEwhqN6e3mwBcDTgzisQN1wXN9BJcM47sSikHjJf3UFHKkNAWbWMiGj7Wf5uMash7SyYq527Hqck2AxYysAA7xmALppuCkwQ",
+    ),
+    "1: m/0H/1/2H -> 2": (
+        "xpub6D4BDPcP2GT577Vvch3R8wDkScZWzQzMMUm3PWbmWvVJrZwQY4VUNgqFJPMM3No2dFDFGTsxxpG5uJh7n7epu4trkrX7x7DogT5Uv6fcLW5",
+        2,
+        "xpub6FHa3pjLCk84BayeJxFW2SP4XRrFd1JYnxeLeU8EqN3vDfZmbqBqaGJAyiLjTAwm6ZLRQUMv1ZACTj37sR62cfN7fe5JnJ7dh8zL4fiyLHV",
+    ),
+    "1: m/0H/1/2H/2 -> 1000000000": (
+        "xpub6FHa3pjLCk84BayeJxFW2SP4XRrFd1JYnxeLeU8EqN3vDfZmbqBqaGJAyiLjTAwm6ZLRQUMv1ZACTj37sR62cfN7fe5JnJ7dh8zL4fiyLHV",
+        1_000_000_000,
+        "xpub6H1LXWLaKsWFhvm6RVpEL9P4KfRZSW7abD2ttkWP3SSQvnyA8FSVqNTEcYFgJS2UaFcxupHiYkro49S8yGasTvXEYBVPamhGW6cFJodrTHy",
+    ),
+    "2: m -> 0": (
+        "xpub661MyMwAqRbcFW31YEwpkMuc5THy2PSt5bDMsktWQcFF8syAmRUapSCGu8ED9W6oDMSgv6Zz8idoc4a6mr8BDzTJY47LJhkJ8UB7WEGuduB",
+        0,
+        "xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH",
+    ),
+}
+
+
+def parse_xpub(text: str) -> tuple[bytes, bytes]:
+    """(public key, chain code) of an extended public key, its checksum verified."""
+    number = 0
+    for letter in text:
+        number = number * 58 + ALPHABET.index(letter)
+    raw = number.to_bytes(82, "big")
+    assert hashlib.sha256(hashlib.sha256(raw[:78]).digest()).digest()[:4] == raw[78:]
+    return raw[45:78], raw[13:45]
+
+
+@pytest.mark.parametrize(("parent", "index", "expected"), VECTORS.values(), ids=VECTORS.keys())
+def test_published_vectors(parent: str, index: int, expected: str) -> None:
+    assert child(*parse_xpub(parent), (index,)) == parse_xpub(expected)
+
+
+def test_offset_is_the_difference_of_the_keys() -> None:
+    public_key, chain_code = parse_xpub(VECTORS["2: m -> 0"][0])
+    delta, derived = offset(public_key, chain_code, (0, 7, 2**31 - 1))
+    parent = SECP256K1.decode(public_key)
+    assert SECP256K1.add(parent, SECP256K1.base_mul(delta)) == SECP256K1.decode(derived)
+    assert child(public_key, chain_code, (0, 7, 2**31 - 1))[0] == derived
+    assert offset(public_key, chain_code, ()) == (0, public_key)
+
+
+@pytest.mark.parametrize(
+    ("public_key", "chain_code", "path"),
+    [
+        pytest.param(b"\x02" + b"\xff" * 32, bytes(32), (0,), id="no point"),
+        pytest.param(SECP256K1.generator.to_bytes(), bytes(31), (0,), id="short chain code"),
+        pytest.param(SECP256K1.generator.to_bytes(), bytes(32), (HARDENED,), id="hardened"),
+        pytest.param(SECP256K1.generator.to_bytes(), bytes(32), (-1,), id="negative"),
+    ],
+)
+def test_no_child(public_key: bytes, chain_code: bytes, path: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"chain code|public key|2\^31"):
+        offset(public_key, chain_code, path)
+
+
+@pytest.mark.parametrize("step", [SECP256K1.order, 2**256 - 1], ids=["q", "largest"])
+def test_a_step_of_q_or_more_is_refused(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr("mpc.derive.hmac.digest", lambda *_: step.to_bytes(32, "big") + bytes(32))
+    with pytest.raises(ValueError, match="index 0 has no child"):
+        offset(SECP256K1.generator.to_bytes(), bytes(32), (0,))
+
+
+def test_the_identity_is_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    minus_one = (SECP256K1.order - 1).to_bytes(32, "big") + bytes(32)
+    monkeypatch.setattr("mpc.derive.hmac.digest", lambda *_: minus_one)
+    with pytest.raises(ValueError, match="index 0 has no child"):
+        offset(SECP256K1.generator.to_bytes(), bytes(32), (0,))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("m", ()), ("m/0/1", (0, 1)), ("M/5", (5,)), ([0, "1"], (0, 1)), (["2147483647"], (2**31 - 1,)), ([], ())],
+)
+def test_paths(path, expected) -> None:
+    assert parse_path(path) == expected
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "0/1",
+        "m/",
+        "m/0'",
+        "m/0h",
+        "m/-1",
+        "m/+1",
+        "m/ 1",
+        "m/1_0",
+        "m/2147483648",
+        "m/٣",
+        [2**31],
+        [-1],
+        [True],
+        [1.0],
+    ],
+)
+def test_bad_paths(path) -> None:
+    with pytest.raises(ValueError, match="path"):
+        parse_path(path)
+
+
+def test_too_deep() -> None:
+    assert len(parse_path([0] * 32)) == 32
+    with pytest.raises(ValueError, match="32 levels"):
+        parse_path([0] * 33)
