@@ -30,7 +30,7 @@ from vertex.errors import ApiError
 State = KeyShare.State
 
 
-def party_list(texts: list[str], *, own: bytes) -> list[bytes]:
+def party_list(texts: list[str], *, own: bytes | None) -> list[bytes]:
     """The identities of an id list, with the caller's own whether it was named or not, sorted."""
     try:
         parties = [decode_keygen_id(text) for text in texts]
@@ -38,7 +38,7 @@ def party_list(texts: list[str], *, own: bytes) -> list[bytes]:
         raise ApiError("bad_request_params", f"keygen ids: {error}") from error
     if len(set(parties)) != len(parties):
         raise ApiError("bad_request_params", "a keygen id is listed twice")
-    return sorted({*parties, own})
+    return sorted({*parties} if own is None else {*parties, own})
 
 
 def keygen_request(

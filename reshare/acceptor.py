@@ -1,6 +1,5 @@
 """The acceptor record in the keystore's journal: one per party and `gid`, which no restored database touches."""
 
-import hmac
 from collections.abc import Iterator
 
 import msgspec
@@ -28,9 +27,9 @@ def read(identity: bytes, gid: bytes) -> Acceptor:
 
 def replace(identity: bytes, gid: bytes, *, expected: Acceptor, record: Acceptor) -> None:
     """Compare and set, durable on return; raises Stale."""
-    if not hmac.compare_digest(_encode(read(identity, gid)), _encode(expected)):
+    if read(identity, gid) != expected:
         raise Stale
-    keystore().journal.replace(name(identity, gid), _encode(record))
+    keystore().journal.replace(name(identity, gid), msgspec.msgpack.encode(record, order="sorted"))
 
 
 def all_records() -> Iterator[tuple[bytes, bytes]]:
@@ -38,10 +37,3 @@ def all_records() -> Iterator[tuple[bytes, bytes]]:
     for entry in keystore().journal.list("acceptor/"):
         _, identity, gid = entry.split("/")
         yield bytes.fromhex(identity), bytes.fromhex(gid)
-
-
-def _encode(record: Acceptor) -> bytes:
-    """Sets in one order, so that equal records are equal bytes."""
-    plain = msgspec.to_builtins(record, builtin_types=(bytes,))
-    plain[3] = sorted(plain[3], key=msgspec.msgpack.encode)
-    return msgspec.msgpack.encode(plain)

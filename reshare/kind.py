@@ -14,6 +14,7 @@ from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.shares import identity_open, share_open
 from mpc.errors import Abort, Blame
+from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare
 from reshare import statements
@@ -140,6 +141,17 @@ class ReshareKind(SessionKind):
             return False
         Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
         return True
+
+    def overheard(self, session: ProtocolSession, receipt: bytes) -> None:
+        """`FAILED` of a new party: not all will store, so this attempt can't succeed any more."""
+        try:
+            said = receipts.parse(receipt)
+        except receipts.BadReceipt:
+            return
+        row = session.reshare
+        row.refresh_from_db()
+        if said.kind == receipts.FAILED and said.subject == bytes(row.rid or b"") and said.party.hex() in row.new_parties:
+            raise Abort(f"{encode_keygen_id(said.party)} has failed")
 
     def heard(self, session: ProtocolSession, statement: bytes) -> None:
         statements.learn(session.reshare, statement)

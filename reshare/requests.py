@@ -42,7 +42,7 @@ def existing_request(
     scheme: str,
     keygen_ids: list[str],
     new_threshold: int,
-    deletions_required: int | None,
+    deletions_required: int | None = None,
     room: Room,
 ) -> Reshare:
     """A party that stays: deals its old share and receives a new one."""
@@ -59,7 +59,7 @@ def departing_request(
     scheme: str,
     keygen_ids: list[str],
     new_threshold: int,
-    deletions_required: int | None,
+    deletions_required: int | None = None,
     room: Room,
 ) -> Reshare:
     """A party that leaves: lends its old share to the protocol and takes part in the vote."""
@@ -78,9 +78,9 @@ def joining_request(
     scheme: str,
     keygen_ids: list[str],
     new_threshold: int,
-    deletions_required: int | None,
-    old_threshold: int | None,
-    expected_pubkey: bytes | None,
+    deletions_required: int | None = None,
+    old_threshold: int | None = None,
+    expected_pubkey: bytes | None = None,
     room: Room,
 ) -> Reshare:
     """A party that joins with a key made by `create`; it checks what it is told about the old quorum."""

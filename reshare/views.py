@@ -14,7 +14,7 @@ from keys import operations
 from keys.models import Operation
 from keys.selectors import page_after
 from keys.serializers import PageSerializer
-from keys.sessions.services import session_cancel
+from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, valid
 from reshare import orders, requests, selectors
 from reshare.receiving import Bundle, bundle_of, receive
@@ -54,7 +54,8 @@ class ProtocolCall(ApiView):
         def start(operation: Operation, deadline: datetime) -> None:
             named = dict(fields)
             room = Room(str(named.pop("room_uuid")), named.pop("relay_address", None), deadline)
-            ask(user=request.user.user, operation=operation, scheme=self.scheme, room=room, **named)
+            with telling_the_room(room.uuid, room.relay_address):
+                ask(user=request.user.user, operation=operation, scheme=self.scheme, room=room, **named)
 
         return operations.perform(
             request,

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from keys.models import ProtocolSession
 from keys.relays import relay
+from keys.sessions.carrier import RECEIPT
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.log import SessionLog
@@ -129,6 +130,8 @@ class Driver:
             raise Refused(answer.refused)
         self._cursor = answer.cursor
         for message in answer.messages:
-            if message.session == SLOT:
+            if message.session.startswith(RECEIPT):
+                self._kind.overheard(self._session, message.body)
+            elif message.session == SLOT:
                 frame = Frame(message.round, bytes.fromhex(message.sender), bytes.fromhex(message.receiver), message.body)
                 self._unread.append(frame)

@@ -1,6 +1,7 @@
 """Opening, waking and ending protocol sessions. A request joins its room and starts nothing; a full room wakes a worker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from django.utils import timezone
 from audit import services as audit
 from keys import operations
 from keys.models import KeyShare, Operation, ProtocolSession
-from keys.relays import inbox, relay
+from keys.relays import inbox, relay, resolve
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease
 from keys.sessions.log import session_material_destroy
@@ -33,6 +34,25 @@ ROOM_REFUSALS = {
     "room_size": "the room has another size than this call needs",
     "room_kind": "the room is used for another kind of call",
 }
+
+
+class RoomRefused(ApiError):
+    """The room did not take this party: those who are in it are not told."""
+
+
+@contextmanager
+def telling_the_room(room: str, relay_address: str | None) -> Iterator[None]:
+    """Tell a room that a call which names it is refused here, so that the others end at once."""
+    try:
+        yield
+    except RoomRefused:
+        raise
+    except ApiError as error:
+        try:
+            relay(resolve(relay_address)).refuse(room, party=inbox(), err_type=error.err_type)
+        except (ApiError, RelayRefused, RelayUnavailable):
+            log.info("room_not_told", room=room)
+        raise
 
 
 def session_open(
@@ -73,7 +93,7 @@ def session_open(
                 data={"session": str(session.id), "room": room, **data},
             )
     except IntegrityError as error:
-        raise ApiError("bad_request_params", ROOM_REFUSALS["room_used"]) from error
+        raise RoomRefused("bad_request_params", ROOM_REFUSALS["room_used"]) from error
     connection.close()
     try:
         joined = join(session, min_size=min_size, max_size=max_size)
@@ -97,15 +117,15 @@ def join(session: ProtocolSession, *, min_size: int, max_size: int) -> Joined:
             max_size=max_size,
         )
     except RelayRefused as refusal:
-        raise ApiError("bad_request_params", ROOM_REFUSALS.get(refusal.err_type, refusal.message)) from refusal
+        raise RoomRefused("bad_request_params", ROOM_REFUSALS.get(refusal.err_type, refusal.message)) from refusal
     except RelayUnavailable as error:
-        raise ApiError("not_ready", "the relay does not answer", retry_after=5) from error
+        raise RoomRefused("not_ready", "the relay does not answer", retry_after=5) from error
 
 
 def room_news(session: ProtocolSession, joined: Joined) -> None:
     """What the relay answered to a join."""
     if joined.refused:
-        refused = ApiError("executor_result", f"another party refused the call that names this room ({joined.refused})")
+        refused = RoomRefused("executor_result", f"another party refused the call that names this room ({joined.refused})")
         session_fail(session_id=session.id, error=refused, actor="system")
         raise refused
     if joined.full:
@@ -209,7 +229,7 @@ def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease 
             data={"session": str(session.id), "error": error.err_type, "message": error.message},
         )
     if not goes_on:
-        leave(session, refused=error.err_type)
+        leave(session, refused=None if isinstance(error, RoomRefused) else error.err_type)
     return True
 
 

@@ -143,6 +143,12 @@ def _contradict(first: Receipt, second: Receipt) -> bool:
 
 def read(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts:
     """All that the rule needs to know of these receipts; only attempts that are known here count."""
+    conflicted = next(conflicts(attempts, receipts), None) is not None
+    return count(attempts, receipts)._replace(conflicted=conflicted)
+
+
+def count(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts:
+    """The facts without the look for two faces."""
     stored, failed, committed, aborted, unanimous, deleting = (set[bytes]() for _ in range(6))
     complete, proposed, carriable = (set[Ballot]() for _ in range(3))
     for attempt in attempts:
@@ -173,5 +179,4 @@ def read(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts:
         carriable.update(b for b, heard in promises.items() if may_carry(b, heard, attempts))
     highest = max((item.k for item in (*receipts, *attempts)), default=0)
     sets = (frozenset(rids) for rids in (stored, failed, committed, aborted, unanimous, deleting))
-    conflicted = next(conflicts(attempts, receipts), None) is not None
-    return Facts(*sets, frozenset(complete), frozenset(proposed), frozenset(carriable), highest, conflicted)
+    return Facts(*sets, frozenset(complete), frozenset(proposed), frozenset(carriable), highest)

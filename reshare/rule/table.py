@@ -195,15 +195,12 @@ TABLE: tuple[Transition, ...] = (
 )
 
 
-def _subjects(over: str, view: View) -> Iterator[tuple[Attempt | None, Ballot | None]]:
-    if over == "gid":
-        yield None, None
-        return
-    for attempt in view.attempts:
-        if over == "attempt":
-            yield attempt, attempt.ballot
-        else:
-            yield from ((attempt, ballot) for ballot in v.ballots(view, attempt))
+def _subjects(view: View) -> dict[str, list[tuple[Attempt | None, Ballot | None]]]:
+    return {
+        "gid": [(None, None)],
+        "attempt": [(attempt, attempt.ballot) for attempt in view.attempts],
+        "ballot": [(attempt, ballot) for attempt in view.attempts for ballot in v.ballots(view, attempt)],
+    }
 
 
 def enabled(view: View, table: tuple[Transition, ...] = TABLE) -> Iterator[Move]:
@@ -211,8 +208,9 @@ def enabled(view: View, table: tuple[Transition, ...] = TABLE) -> Iterator[Move]
 
     Perform one, build a fresh View, ask again: the next may no longer be right.
     """
+    subjects = _subjects(view)
     for transition in table:
-        for attempt, ballot in _subjects(transition.over, view):
+        for attempt, ballot in subjects[transition.over]:
             rid = attempt.rid if attempt is not None else b""
             if transition.order is not None and not view.ordered(transition.order, rid):
                 continue
