@@ -116,16 +116,26 @@ def test_verify_names_the_first_bad_event(events: list[Event], statement: str, b
         verify()
 
 
-def test_a_rechained_past_contradicts_the_signed_head(events: list[Event]) -> None:
-    head_sign(vertex="a", sign=sign)
-    entry = events[4].entry
+def rewrite(event: Event) -> None:
+    """Change an event and give it the hash that fits."""
     forged = chain.entry_hash(
-        seq=5, time=entry.time, action="test.other", actor="admin", subject="", data={}, previous=entry.previous
+        seq=event.seq, time=event.time, action="test.other", actor="admin", subject="", data={}, previous=event.previous
     )
     as_superuser(
         f"UPDATE audit_event SET action = 'test.other', actor = 'admin', subject = '', data = '{{}}',"
-        f" hash = '\\x{forged.hex()}' WHERE seq = 5"
+        f" hash = '\\x{forged.hex()}' WHERE seq = {event.seq}"
     )
+
+
+def test_an_event_rewritten_with_its_hash_is_missed_by_the_next_one(events: list[Event]) -> None:
+    rewrite(events[2])
+    with pytest.raises(CommandError, match="event 4: does not follow"):
+        verify()
+
+
+def test_a_rechained_past_contradicts_the_signed_head(events: list[Event]) -> None:
+    head_sign(vertex="a", sign=sign)
+    rewrite(events[4])
     with pytest.raises(CommandError, match="event 5: a signed head names another"):
         verify()
 
@@ -189,6 +199,7 @@ def test_after_a_migration_the_application_role_can_only_append(
     with connection.cursor() as cursor:
         cursor.execute("DROP ROLE IF EXISTS some_vertex_app")
         cursor.execute("CREATE ROLE some_vertex_app")
+        cursor.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO some_vertex_app, PUBLIC")
         settings.VERTEX_APP_ROLE = "some_vertex_app"
         emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
         cursor.execute(
