@@ -1,0 +1,268 @@
+"""Resharing: every check of section 10 failing once, with the right culprit; and what a voter can recompute."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from mpc import dealing
+from mpc.dealing import Dealing, judge
+from mpc.envelope import make_body
+from mpc.errors import Abort, Blame, Malformed
+from mpc.group import SECP256K1 as G
+from mpc.hashing import TH
+from mpc.protocol import BROADCAST, Frame
+from mpc.reshare import verify_preimage
+from mpc.secret import Secret
+from mpc.sharing import ranks
+from mpc.statements import ReshareRecord
+from mpc.wire import (
+    Deal,
+    EchoedAnswer,
+    Opening,
+    Outcome,
+    Promise,
+    Puncturing,
+    ReshareDeal,
+    ReshareOpening,
+    decode,
+    encode,
+)
+from tests.mpc.simulator import (
+    Lie,
+    Network,
+    Stalled,
+    blames,
+    change,
+    edit,
+    flipped,
+    identities,
+    identity,
+    key,
+    reshare_parties,
+    telling,
+)
+
+OLD = key("ABC", 2)
+NAMES, NEW = "ABCD", "ABD"  # C leaves and deals; D joins
+CULPRIT, VICTIM, LEAVER, JOINER = (identity(name).public for name in "ABCD")
+HONEST = (VICTIM, LEAVER, JOINER)
+
+
+def run(network: Network | None = None, old: Any = OLD, **special: Any) -> dict[bytes, Any]:
+    return (network or Network()).run(reshare_parties(old, NAMES, NEW, 2, special=special))
+
+
+GOOD = run()
+
+
+def lying_dealing(alter: Callable[[Opening], None], t_more: int = 0) -> Any:
+    class Lying(Dealing):
+        def __init__(self, group: Any, sid: bytes, dealer: bytes, t: int, draw: Any, **more: Any) -> None:
+            lies = dealer == CULPRIT
+            super().__init__(group, sid, dealer, t + t_more * lies, draw, **more)
+            if lies:
+                alter(self.opening)
+                self.commitment = dealing._commit(sid, dealer, self.opening, b"")
+
+    return Lying
+
+
+COMMITTED_LIES = {
+    "a polynomial of higher degree": lying_dealing(lambda opening: None, t_more=1),
+    "a polynomial of lower degree": lying_dealing(lambda opening: None, t_more=-1),
+    "one proof too few": lying_dealing(change("proofs", to=lambda proofs: proofs[:-1])),
+    "a wrong proof": lying_dealing(change("proofs", to=lambda proofs: (flipped(proofs[0]), *proofs[1:]))),
+    "a point off the curve": lying_dealing(change("points", to=lambda points: (points[0], b"\x02" + b"\xff" * 32))),
+}
+
+
+@pytest.mark.parametrize("lying", COMMITTED_LIES.values(), ids=COMMITTED_LIES.keys())
+def test_a_wrong_polynomial_is_blamed_by_all(lying: Any) -> None:
+    with patch("mpc.reshare.Dealing", lying):
+        outcomes = run()
+    for party in HONEST:
+        assert blames(outcomes[party]) == ({CULPRIT}, False)
+
+
+def test_a_dealer_of_another_share_is_named() -> None:
+    """Only F_{i,0} = λ_i·X_i says who: every other check passes."""
+    share = OLD[CULPRIT].share
+    wrong = dataclasses.replace(share, secret=Secret(G.encode_scalar(share.scalar + 1)))
+    outcomes = run(old={**OLD, CULPRIT: dataclasses.replace(OLD[CULPRIT], share=wrong)})
+    for party in HONEST:
+        assert blames(outcomes[party]) == ({CULPRIT}, False)
+        assert "constant term" in str(outcomes[party])
+
+
+def broadcast(number: int, kind: Any, alter: Callable[[Any], None]) -> Lie:
+    return Lie(CULPRIT, number, edit(kind, alter), private=False)
+
+
+def private(number: int, kind: Any, alter: Callable[[Any], None]) -> Lie:
+    return Lie(CULPRIT, number, edit(kind, alter), receiver=JOINER)
+
+
+BLAMED, BANNED, ABORTED = "blame", "ban", "abort"
+# name: (lie, verdict, do all honest parties say so?)
+LIES: dict[str, tuple[Lie, str, bool]] = {
+    "R1 no commitment from a dealer": (broadcast(1, Promise, change("commitment", to=b"")), BLAMED, True),
+    "R1 a short commitment": (broadcast(1, Promise, change("commitment", to=b"short")), BLAMED, True),
+    "R1 another commitment": (broadcast(1, Promise, change("commitment")), BLAMED, True),
+    "R2 no opening from a dealer": (broadcast(2, ReshareOpening, change("opening", to=None)), BLAMED, True),
+    "R2 another blind": (broadcast(2, ReshareOpening, change("opening", "blind")), BLAMED, True),
+    "R2 another echo": (broadcast(2, ReshareOpening, change("echo")), ABORTED, True),
+    "R2 a wrong sub-share": (private(2, ReshareDeal, change("deal", "share")), BLAMED, False),
+    "R2 a sub-share not reduced": (private(2, ReshareDeal, change("deal", "share", to=b"\xff" * 32)), BLAMED, False),
+    "R2 another chain code": (private(2, ReshareDeal, change("deal", "chain_code")), BLAMED, False),
+    "R2 no deal from a dealer": (private(2, ReshareDeal, change("deal", to=None)), BLAMED, False),
+    "R2 no set-up key": (private(2, ReshareDeal, change("setup", to=None)), BLAMED, False),
+    "R2 a set-up key off the curve": (
+        private(2, ReshareDeal, change("setup", "key", to=b"\x02" + b"\xff" * 32)),
+        BLAMED,
+        False,
+    ),
+    "R3 another echo": (private(3, EchoedAnswer, change("echo")), ABORTED, False),
+    "R3 another zero-seed half": (private(3, EchoedAnswer, change("answer", "zero_half")), BLAMED, False),
+    "R3 an answer with a point off the curve": (
+        private(3, EchoedAnswer, change("answer", "answer", to=lambda answer: b"\x02" + b"\xff" * 32 + answer[33:])),
+        BLAMED,
+        False,
+    ),
+    "R4 an inconsistent PPRF": (private(4, Puncturing, change("message")), BANNED, False),
+    "R5 another digest": (broadcast(5, Outcome, change("digest")), ABORTED, True),
+    "R5 a wrong proof": (broadcast(5, Outcome, change("proof")), BLAMED, True),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_each_lie_has_its_verdict(name: str) -> None:
+    lie, verdict, by_all = LIES[name]
+    with telling(lie):
+        outcomes = run()
+    for party in HONEST if by_all else (JOINER,):
+        if verdict == ABORTED:
+            assert type(outcomes[party]) is Abort
+        elif verdict == BANNED:
+            # The PPRF's verdict comes after R5: nothing was returned, so nothing can be stored.
+            assert blames(outcomes[party]) == ({CULPRIT}, True)
+        else:
+            assert blames(outcomes[party]) == ({CULPRIT}, False)
+
+
+def test_a_commitment_from_who_does_not_deal_is_blamed() -> None:
+    lie = Lie(CULPRIT, 1, edit(Promise, change("commitment", to=bytes(32))), private=False)
+    with telling(lie):
+        outcomes = run(A={"deals": False})
+    assert blames(outcomes[VICTIM]) == ({CULPRIT}, False)
+
+
+def test_a_deal_from_who_does_not_deal_is_blamed() -> None:
+    lie = private(2, ReshareDeal, change("deal", to=Deal(share=bytes(32), chain_code=bytes(32))))
+    with telling(lie):
+        outcomes = run(A={"deals": False})
+    assert blames(outcomes[JOINER]) == ({CULPRIT}, False)
+
+
+def test_a_wrong_sub_share_is_proved_to_the_others() -> None:
+    with telling(LIES["R2 a wrong sub-share"][0]):
+        outcomes = run()
+    blame = outcomes[JOINER]
+    assert isinstance(blame, Blame)
+    coordinates = ranks(one.public for one in identities(NEW))
+    assert judge(blame.evidence, G, coordinates).culprits == {CULPRIT}
+    assert isinstance(outcomes[VICTIM], Stalled)
+    with pytest.raises(Malformed):
+        judge(blame.evidence, G, {CULPRIT: 1})
+
+
+def test_a_split_view_of_the_promises_aborts_by_the_echo() -> None:
+    """The receipts beside the commitments differ, every commitment opens: only the echo can tell."""
+
+    def split(frame: Frame, receiver: bytes) -> list[Frame]:
+        if frame.sender != CULPRIT or frame.round != 1 or receiver != VICTIM:
+            return [frame]
+        content = edit(Promise, change("receipt", to=b"another promise"))(frame.body[99:-64])
+        return [Frame(1, CULPRIT, BROADCAST, make_body(identity("A"), frame.body[:99], content))]
+
+    network = Network(deliver=split)
+    outcomes = run(network)
+    for party in HONEST:
+        assert type(outcomes[party]) is Abort
+        assert "different broadcasts" in outcomes[party].reason
+    assert not [frame for frame in network.sent if frame.round > 2]
+
+
+def test_a_voter_recomputes_the_reshare() -> None:
+    result = GOOD[JOINER]
+    statement = verify_preimage(result.preimage, OLD[LEAVER].share.description())
+    assert (statement.rid, statement.k, statement.digest) == (result.rid, result.k, result.digest)
+    assert statement.gid_new == result.gid_new
+    assert statement.public_key == OLD[CULPRIT].share.public_key
+    assert set(statement.dealers) == {CULPRIT, VICTIM, LEAVER}
+    assert (statement.d, statement.new_t) == (2, 2)
+    assert statement.public_shares == result.share.public_shares
+    assert OLD[CULPRIT].share.chain_code not in result.preimage
+
+
+def swapped(payloads: tuple[tuple[bytes, bytes], ...], kind: Any, alter: Any, who: bytes) -> Any:
+    return tuple((party, edit(kind, alter)(payload) if party == who else payload) for party, payload in payloads)
+
+
+RECORDS: dict[str, Callable[[ReshareRecord], None]] = {
+    "version": change("version", to=2),
+    "d too low": change("d", to=1),
+    "d that asks for more dealers": change("d", to=4),
+    "k": change("k", to=0),
+    "sid": change("sid"),
+    "new threshold": change("new_t", to=3),
+    "new quorum out of order": change("new_identities", to=lambda parties: parties[::-1]),
+    "new quorum of others": change("new_identities", to=tuple(sorted(identity(name).public for name in "XYZ"))),
+    "old threshold": change("old", "t", to=3),
+    "old public key": change("old", "public_key", to=G.generator.to_bytes()),
+    "old public shares": change("old", "public_shares", to=lambda points: points[::-1]),
+    "too few public shares": change("old", "public_shares", to=lambda points: points[:2]),
+    "old quorum out of order": change("old", "identities", to=lambda parties: parties[::-1]),
+    "R1 of one party missing": change("round_1", to=lambda payloads: payloads[1:]),
+    "R2 in another order": change("round_2", to=lambda payloads: payloads[::-1]),
+    "one party twice": lambda record: (
+        change("round_1", to=lambda payloads: (payloads[0], *payloads))(record),
+        change("round_2", to=lambda payloads: (payloads[0], *payloads))(record),
+    )[0],
+    "another commitment": change(
+        "round_1", to=lambda payloads: swapped(payloads, Promise, change("commitment"), CULPRIT)
+    ),
+    "a dealer's opening missing": change(
+        "round_2", to=lambda payloads: swapped(payloads, ReshareOpening, change("opening", to=None), CULPRIT)
+    ),
+    "another blind": change(
+        "round_2", to=lambda payloads: swapped(payloads, ReshareOpening, change("opening", "blind"), CULPRIT)
+    ),
+    "not a message": change("round_2", to=lambda payloads: tuple((party, b"junk") for party, _ in payloads)),
+}
+
+
+@pytest.mark.parametrize("alter", RECORDS.values(), ids=RECORDS.keys())
+def test_a_statement_that_does_not_hold_is_none(alter: Callable[[ReshareRecord], None]) -> None:
+    record = decode(ReshareRecord, GOOD[JOINER].preimage)
+    alter(record)
+    with pytest.raises(Malformed):
+        verify_preimage(encode(record))
+
+
+def test_a_statement_about_another_old_quorum_is_refused() -> None:
+    known = OLD[LEAVER].share.description()
+    known.gid = TH("another generation")
+    with pytest.raises(Malformed, match="known here"):
+        verify_preimage(GOOD[JOINER].preimage, known)
+
+
+def test_what_the_digest_covers() -> None:
+    """Two records that differ anywhere have two digests, and two generations."""
+    record = decode(ReshareRecord, GOOD[JOINER].preimage)
+    change("round_1", to=lambda p: swapped(p, Promise, change("receipt", to=b"other"), CULPRIT))(record)
+    other = verify_preimage(encode(record))
+    assert other.digest != GOOD[JOINER].digest
+    assert other.gid_new != GOOD[JOINER].gid_new
