@@ -120,3 +120,20 @@ def sign(parties: list[Party], **fields: Any) -> dict[str, Any]:
     assert all(answer == answers[0] for answer in answers)
     signature: dict[str, Any] = answers[0]
     return signature
+
+
+def reshare_body(party: Party, new: list[Party], threshold: int, room_uuid: str) -> dict[str, Any]:
+    return {
+        "key_id": party.key_id,
+        "keygen_ids": [each.keygen_id for each in new],
+        "new_threshold": threshold,
+        "room_uuid": room_uuid,
+    }
+
+
+def reshare_of(party: Party) -> dict[str, Any]:
+    """The one reshare of a party's key."""
+    lines = party.user.ok("GET /reshares")["results"]
+    [line] = [line for line in lines if line["old_key_id"] == party.key_id]
+    found: dict[str, Any] = party.user.ok(f"GET /reshares/{line['reshare_id']}")
+    return found
