@@ -20,6 +20,8 @@ TONES = {
     "aborted": "bad",
     "revoked": "bad",
     "leaving": "bad",
+    "departing": "bad",
+    "exists": "warn",
     "joining": "busy",
 }
 _HEAD, _TAIL = 10, 6
