@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from audit.labels import badge, short
 from audit.models import Deletion, Event
 from audit.services import deletion_mark
 from keys.operators import groups_ensure
@@ -201,6 +202,15 @@ def test_exports_are_listed_and_must_be_stated_as_destroyed() -> None:
     assert state(deletion) == "pending"
     client.post(url(deletion), form(deletion, exports_destroyed="on"))
     assert Deletion.objects.get().exports_destroyed
+
+
+@pytest.mark.parametrize("value", ["<b>\"'", '<script>alert("a long identifier")</script>'])
+def test_labels_escape_what_they_show(value: str) -> None:
+    for label in (short(value), badge(value)):
+        assert unescape(label) != label
+        assert "<b>" not in label
+        assert "<script" not in label
+        assert "\"'" not in label
 
 
 def test_before_all_are_stored_it_can_only_be_rejected() -> None:
