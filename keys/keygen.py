@@ -98,7 +98,9 @@ class KeygenKind(SessionKind):
 
     def finish(self, session: ProtocolSession, lease: Lease, result: KeygenResult) -> None:
         key = session.share
-        share_store(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra={"sid": result.sid.hex()})
+        share_store(
+            key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra={"sid": result.sid.hex()}
+        )
         key.refresh_from_db()
         stored = keygen_stored(
             identity=identity_open(key.identity), share=share_open(key), sid=result.sid, digest=result.digest

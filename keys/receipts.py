@@ -1,6 +1,7 @@
 """Receipts as such: small statements signed by a party's identity key, so that their carrier needs no trust.
 
-A receipt travels as ``msgpack([payload, signature])``: the signature (64 bytes, Ed25519) is over the payload's own bytes
+A receipt travels as ``msgpack([payload, signature])``: the signature (64 bytes, Ed25519) is over the payload's own
+bytes
 under the tag ``receipt``, so no canonical form is needed to verify it. What a receipt *means* is for the one who
 applies it; here it is only made, checked for form and signature, and kept.
 """
@@ -45,7 +46,14 @@ class _Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 def issue(
-    identity: Identity, *, kind: str, subject: bytes, gid: bytes, k: int, digest: bytes, body: dict[str, Any] | None = None
+    identity: Identity,
+    *,
+    kind: str,
+    subject: bytes,
+    gid: bytes,
+    k: int,
+    digest: bytes,
+    body: dict[str, Any] | None = None,
 ) -> bytes:
     """Sign a receipt as this party; the same arguments give the same bytes."""
     receipt = Receipt(1, kind, subject, gid, k, digest, identity.public, body or {})

@@ -1,6 +1,7 @@
 """Key shares at rest: sealing, opening, storing as lifecycle.md's step 2 demands, and erasing as its last section does.
 
-The keystore is written before the database and survives its restores: a share's journal entry holds the sealed share and
+The keystore is written before the database and survives its restores: a share's journal entry holds the sealed share
+and
 what is needed to make its row again. Only workers call these functions.
 """
 

@@ -1,4 +1,5 @@
-"""`STORED`: a party proves that its share is stored, with a Schnorr proof bound to the digest, and others check that."""
+"""`STORED`: a party proves that its share is stored, with a Schnorr proof bound to the digest, and others check
+that."""
 
 import os
 from collections.abc import Mapping

@@ -15,6 +15,7 @@ __all__ = ["head_task", "key_create_task", "session_run"]
 
 @shared_task(name="keys.session_run")
 def session_run(queue: str) -> None:
-    """Work on the next session of a queue. Before the vertex has been reconciled nothing is taken; the sweep asks again."""
+    """Work on the next session of a queue. Before the vertex has been reconciled nothing is taken; the sweep asks
+    again."""
     if reconciled():
         work(queue)

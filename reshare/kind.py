@@ -150,7 +150,11 @@ class ReshareKind(SessionKind):
             return
         row = session.reshare
         row.refresh_from_db()
-        if said.kind == receipts.FAILED and said.subject == bytes(row.rid or b"") and said.party.hex() in row.new_parties:
+        if (
+            said.kind == receipts.FAILED
+            and said.subject == bytes(row.rid or b"")
+            and said.party.hex() in row.new_parties
+        ):
             raise Abort(f"{encode_keygen_id(said.party)} has failed")
 
     def heard(self, session: ProtocolSession, statement: bytes) -> None:

@@ -78,7 +78,8 @@ def attempt_of(row: Reshare) -> Attempt:
 
 
 def facts_of(rid: bytes, row: Reshare) -> Iterable[Receipt]:
-    """The receipts held about an attempt that speak of it: the right `gid` and ballot, a `STORED` with a valid proof."""
+    """The receipts held about an attempt that speak of it: the right `gid` and ballot, a `STORED` with a valid
+    proof."""
     statement = statements.of(row)
     for _, receipt in receipts.held(rid):
         if receipt.gid == bytes(row.gid or b"") and (fact := fact_of(receipt, row, statement)) is not None:

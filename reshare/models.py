@@ -1,4 +1,5 @@
-"""Attempts at changing a quorum, as one party sees them; what decides is in the journal, the receipts and `reshare.rule`."""
+"""Attempts at changing a quorum, as one party sees them; what decides is in the journal, the receipts and
+`reshare.rule`."""
 
 import uuid
 

@@ -53,7 +53,9 @@ def rejected(*, deletion: Deletion, actor: str, previous: str, **_: Any) -> None
     order(_locked(deletion), OrderKind.ABORT, actor=actor, reason=deletion.reason)
 
 
-def confirm(*, row: Reshare, actor: str, reason: str, exports_destroyed: bool, statement_hash: bytes | None = None) -> None:
+def confirm(
+    *, row: Reshare, actor: str, reason: str, exports_destroyed: bool, statement_hash: bytes | None = None
+) -> None:
     """This vertex's word to delete, over the API; the statement is the one at hand where the caller names none."""
     deletion = _deletion(row)
     audit.deletion_confirm(

@@ -1,4 +1,5 @@
-"""The outcome of an attempt, for people: its row's state and times, and the deletion ledger, brought up to the receipts."""
+"""The outcome of an attempt, for people: its row's state and times, and the deletion ledger, brought up to the
+receipts."""
 
 from typing import Any
 
@@ -13,7 +14,6 @@ from reshare.rule.types import Attempt, Kind
 from reshare.rule.view import View
 
 State = Reshare.State
-_TIMES = {State.COMMITTED: "committed_at", State.COMPLETE: "completed_at", State.CLEAN: "ended_at"}
 
 
 def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
@@ -44,9 +44,12 @@ def reflect(seen: Look) -> None:
         state = state_of(row, attempt, seen.view)
         now = timezone.now()
         changes: dict[str, Any] = {} if state == row.state else {"state": state}
-        for reached, field in _TIMES.items():
-            if state == reached and getattr(row, field) is None:
-                changes[field] = now
+        reached = {
+            "committed_at": attempt.rid in seen.view.facts.committed,
+            "completed_at": attempt.rid in seen.view.facts.completed,
+            "ended_at": state == State.CLEAN,
+        }
+        changes |= {field: now for field, holds in reached.items() if holds and getattr(row, field) is None}
         if row.erased_at is None and row.old_share is not None and row.old_share.erased_at is not None:
             changes["erased_at"] = row.old_share.erased_at
         with transaction.atomic():

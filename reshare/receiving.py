@@ -36,7 +36,8 @@ def bundle_of(rid: bytes) -> Bundle:
 def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
     """Keep what verifies and belongs to this attempt; returns how many receipts were new.
 
-    One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage, which
+    One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage,
+    which
     must name a sharing that a share here belongs to (`not_found` otherwise).
     """
     try:
@@ -49,9 +50,7 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
             _belongs(receipt, rows[0])
     except ApiError as error:
         with transaction.atomic():
-            audit.record(
-                action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message}
-            )
+            audit.record(action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message})
         raise
     with transaction.atomic():
         new = sum(receipts.keep(encoded, receipt) for encoded, receipt in parsed)
@@ -86,7 +85,9 @@ def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None
     if rows:
         return rows
     if statement is None or preimage is None:
-        raise ApiError("not_found", "there is no such reshare here; a preimage would tell whether it concerns a share here")
+        raise ApiError(
+            "not_found", "there is no such reshare here; a preimage would tell whether it concerns a share here"
+        )
     shares = KeyShare.objects.select_related("identity", "user").filter(
         gid=statement.old.gid, identity__public__in=list(statement.old.identities), state__in=OLD_STATES
     )

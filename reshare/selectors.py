@@ -11,7 +11,7 @@ from keys.models import ProtocolSession
 from mpc.identity import encode_keygen_id
 from reshare.look import attempt_of, facts_of
 from reshare.models import Reshare
-from reshare.rule.facts import about, read
+from reshare.rule.facts import about
 from reshare.rule.types import Kind, Receipt
 from vertex.errors import ApiError
 
@@ -48,7 +48,9 @@ def progress(row: Reshare) -> dict[str, Any]:
     """Who has stored, voted and deleted, and how many are still needed."""
     heard = receipts_about(row)
     said = {(receipt.kind, receipt.party) for receipt in heard}
-    votes = {receipt.party: str(receipt.kind).lower() for receipt in heard if receipt.kind in (Kind.CONFIRMED, Kind.ABORTED)}
+    votes = {
+        receipt.party: str(receipt.kind).lower() for receipt in heard if receipt.kind in (Kind.CONFIRMED, Kind.ABORTED)
+    }
     old = [bytes.fromhex(party) for party in row.old_parties]
     new = [bytes.fromhex(party) for party in row.new_parties]
     parties = [

@@ -1,4 +1,5 @@
-"""What `listen` asks every few seconds: attempts that no session carries any more, or whose order waits for its vote."""
+"""What `listen` asks every few seconds: attempts that no session carries any more, or whose order waits for its
+vote."""
 
 from datetime import timedelta
 

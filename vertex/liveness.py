@@ -1,4 +1,5 @@
-"""Signs of life in Redis: heartbeats of the processes, and whether the vertex has been reconciled since `listen` began."""
+"""Signs of life in Redis: heartbeats of the processes, and whether the vertex has been reconciled since `listen`
+began."""
 
 import threading
 import time

@@ -40,7 +40,8 @@ class Operation(models.Model):
             models.UniqueConstraint(fields=["caller", "idempotency_key"], name="one_operation_per_idempotency_key"),
             models.CheckConstraint(
                 name="operation_result_follows_state",
-                condition=Q(state="pending", result__isnull=True) | Q(state__in=["done", "failed"], status__isnull=False),
+                condition=Q(state="pending", result__isnull=True)
+                | Q(state__in=["done", "failed"], status__isnull=False),
             ),
         ]
 
@@ -54,7 +55,8 @@ class ProtocolSession(models.Model):
            |          |         |         |     (receipts are carried through the room)
            +----------+---------+---------+--> failed
 
-    `woken` says that there is something to do, `lease_until` and `fence` which worker does it: a session that is running
+    `woken` says that there is something to do, `lease_until` and `fence` which worker does it: a session that is
+    running
     without a lease is parked. Every guarded UPDATE of a worker names its fence.
     """
 

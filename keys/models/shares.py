@@ -15,7 +15,8 @@ class Scheme(models.TextChoices):
 
 
 class PartyIdentity(models.Model):
-    """A party's Ed25519 identity key for one key, over all its generations; ``keygen_id`` is the public half as text."""
+    """A party's Ed25519 identity key for one key, over all its generations; ``keygen_id`` is the public half as
+    text."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     public = models.BinaryField(max_length=32, unique=True)

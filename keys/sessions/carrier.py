@@ -1,4 +1,5 @@
-"""Receipts and the statements that they are about, carried through a session's room: everybody re-sends all it holds."""
+"""Receipts and the statements that they are about, carried through a session's room: everybody re-sends all it
+holds."""
 
 from dataclasses import dataclass
 
@@ -15,7 +16,8 @@ RECEIPT, STATEMENT = "receipt/", "statement/"
 
 @dataclass(frozen=True)
 class Carried:
-    """What an exchange brought, receipts verified and stored, and preimages not yet verified; False when nothing moved."""
+    """What an exchange brought, receipts verified and stored, and preimages not yet verified; False when nothing
+    moved."""
 
     sent: int
     receipts: list[bytes]
@@ -34,9 +36,7 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
     client = relay(session.relay)
     milliseconds = 0 if outgoing else int(wait * 1000)
     try:
-        answer = client.exchange(
-            session.room, party=party, after=session.cursor, wait=milliseconds, messages=outgoing
-        )
+        answer = client.exchange(session.room, party=party, after=session.cursor, wait=milliseconds, messages=outgoing)
     except RelayRefused as refusal:
         if refusal.err_type not in ("room_not_found", "not_joined"):
             raise

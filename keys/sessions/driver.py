@@ -87,10 +87,12 @@ class Driver:
     def _take(self, step: Step, inbound: list[Frame]) -> bool:
         """Move what the round expects from the unread frames to ``inbound``; the first of a slot stays."""
         later = []
+        taken = {frame.slot for frame in inbound}
         for frame in self._unread:
             if frame.round > step.round:
                 later.append(frame)
-            elif frame.round == step.round and frame.slot not in {known.slot for known in inbound} and step.accept(frame):
+            elif frame.round == step.round and frame.slot not in taken and step.accept(frame):
+                taken.add(frame.slot)
                 inbound.append(frame)
         self._unread = later
         return step.complete(inbound)
@@ -133,5 +135,5 @@ class Driver:
             if message.session.startswith(RECEIPT):
                 self._kind.overheard(self._session, message.body)
             elif message.session == SLOT:
-                frame = Frame(message.round, bytes.fromhex(message.sender), bytes.fromhex(message.receiver), message.body)
-                self._unread.append(frame)
+                sender, receiver = bytes.fromhex(message.sender), bytes.fromhex(message.receiver)
+                self._unread.append(Frame(message.round, sender, receiver, message.body))

@@ -46,7 +46,8 @@ class SessionKind(ABC):
         return False
 
     def overheard(self, session: ProtocolSession, receipt: bytes) -> None:
-        """A receipt that came into the room while the protocol still runs here, not verified; raises Abort to end it."""
+        """A receipt that came into the room while the protocol still runs here, not verified; raises Abort to end
+        it."""
 
     def heard(self, session: ProtocolSession, statement: bytes) -> None:
         """A preimage that came through the room, not verified."""

@@ -49,7 +49,8 @@ class Lease:
 
 
 def claim(kinds: list[str]) -> Lease | None:
-    """Take the next session of these kinds that has something to do, in the order in which the relay filled the rooms."""
+    """Take the next session of these kinds that has something to do, in the order in which the relay filled the
+    rooms."""
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -1,4 +1,5 @@
-"""Opening, waking and ending protocol sessions. A request joins its room and starts nothing; a full room wakes a worker."""
+"""Opening, waking and ending protocol sessions. A request joins its room and starts nothing; a full room wakes a
+worker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,8 @@ def session_open(
 ) -> ProtocolSession:
     """Create the session with its audit event, then join its room; raises ApiError when the room refuses.
 
-    ``begin`` writes in the transaction that creates the session. Where the join fills the room the session is ready at once, else the relay's news make it so.
+    ``begin`` writes in the transaction that creates the session. Where the join fills the room the session is ready
+    at once, else the relay's news make it so.
     """
     try:
         with transaction.atomic():
@@ -125,7 +127,9 @@ def join(session: ProtocolSession, *, min_size: int, max_size: int) -> Joined:
 def room_news(session: ProtocolSession, joined: Joined) -> None:
     """What the relay answered to a join."""
     if joined.refused:
-        refused = RoomRefused("executor_result", f"another party refused the call that names this room ({joined.refused})")
+        refused = RoomRefused(
+            "executor_result", f"another party refused the call that names this room ({joined.refused})"
+        )
         session_fail(session_id=session.id, error=refused, actor="system")
         raise refused
     if joined.full:

@@ -20,6 +20,8 @@ from relay.client import RelayRefused, RelayUnavailable
 from vertex.errors import ApiError
 
 log = structlog.get_logger()
+# What ends a protocol without being a fault of this vertex.
+EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError)
 State = ProtocolSession.State
 SETTLE_WAIT = 1.0  # seconds without news before a settling session is parked
 
@@ -65,7 +67,7 @@ def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> 
     except Blame as blame:
         kind.blamed(session, blame)
         session_fail(session_id=session.id, error=api_error(blame), actor="system", lease=lease)
-    except (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError) as error:
+    except EXPECTED as error:
         session_fail(session_id=session.id, error=api_error(error), actor="system", lease=lease)
     except Exception:
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
