@@ -32,6 +32,7 @@ from mpc.sharing import add_commitments, evaluate, ranks
 from mpc.wire import (
     Commitment,
     Count,
+    Description,
     EchoedAnswer,
     Hash,
     Hello,
@@ -93,6 +94,19 @@ class KeygenStatement(Message):
     def digest(self) -> bytes:
         """What ``STORED`` signs."""
         return TH("digest/keygen", encode(self))
+
+    @property
+    def description(self) -> Description:
+        """The quorum that this made, as its parties describe it to joiners."""
+        return Description(
+            scheme=self.scheme,
+            gid=self.gid,
+            t=self.t,
+            identities=self.identities,
+            public_key=self.public_key,
+            public_shares=self.public_shares,
+            chain_code_hash=self.chain_code_hash,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,6 +78,19 @@ class ReshareStatement:
         """33 B, unchanged by the reshare."""
         return self.old.public_key
 
+    @property
+    def description(self) -> Description:
+        """The new quorum, as its parties will describe it to joiners."""
+        return Description(
+            scheme=self.old.scheme,
+            gid=self.gid_new,
+            t=self.new_t,
+            identities=self.new_identities,
+            public_key=self.public_key,
+            public_shares=tuple(point.to_bytes() for point in self.public_shares),
+            chain_code_hash=self.old.chain_code_hash,
+        )
+
 
 def make_preimage(complete: HelloComplete, round_1: Mapping[bytes, bytes], round_2: Mapping[bytes, bytes]) -> bytes:
     """The bytes that everybody who took part hashes to the same digest."""

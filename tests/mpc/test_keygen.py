@@ -338,6 +338,7 @@ def test_the_preimage_is_the_statement() -> None:
     statement = verify_preimage(result.preimage)
     assert (statement.digest, statement.gid) == (result.digest, result.gid)
     assert statement.public_key == result.share.public_key
+    assert statement.description == result.share.description()
     assert result.share.chain_code not in result.preimage
 
 

@@ -204,6 +204,7 @@ def test_a_voter_recomputes_the_reshare() -> None:
     assert set(statement.dealers) == {CULPRIT, VICTIM, LEAVER}
     assert (statement.d, statement.new_t) == (2, 2)
     assert statement.public_shares == result.share.public_shares
+    assert statement.description == result.share.description()
     assert OLD[CULPRIT].share.chain_code not in result.preimage
 
 
