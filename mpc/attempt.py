@@ -114,6 +114,7 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
     if old is None:
         raise Abort("nobody in the room knows the old quorum")
     public_shares = _check_description(old)
+    _check_sorted_quorum("new", fields.new_t, fields.new_identities)
     d = len(old.identities) - old.t + 1 if fields.d is None else fields.d
     if d not in deletions_range(len(old.identities), old.t):
         raise Abort("deletions_required is out of range for the old quorum")
@@ -161,19 +162,25 @@ def _role(party: bytes, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> str:
     return "departing" if party in old else "none"
 
 
-def _check_description(old: Description) -> dict[bytes, Point]:
+def _check_sorted_quorum(name: str, t: int, identities: tuple[bytes, ...]) -> None:
     try:
-        check_quorum(old.t, old.identities)
-        group = group_of(old.scheme)
+        check_quorum(t, identities)
     except ValueError as error:
-        raise Abort(f"the old quorum: {error}") from error
-    if list(old.identities) != sorted(old.identities) or len(old.public_shares) != len(old.identities):
-        raise Abort("the old quorum: order of identities or number of public shares")
+        raise Abort(f"the {name} quorum: {error}") from error
+    if list(identities) != sorted(identities):
+        raise Abort(f"the {name} quorum: order of identities")
+
+
+def _check_description(old: Description) -> dict[bytes, Point]:
+    _check_sorted_quorum("old", old.t, old.identities)
+    if len(old.public_shares) != len(old.identities):
+        raise Abort("the old quorum: number of public shares")
     try:
+        group = group_of(old.scheme)
         group.decode(old.public_key)
         return {party: group.decode(point) for party, point in zip(old.identities, old.public_shares, strict=True)}
-    except Malformed as error:
-        raise Abort("the old quorum: not a point") from error
+    except (ValueError, Malformed) as error:
+        raise Abort(f"the old quorum: {error}") from error
 
 
 def check_expectations(config: ReshareConfig, complete: HelloComplete, hellos: Mapping[bytes, Hello]) -> None:

@@ -120,7 +120,7 @@ class ReshareExtra(Message):
     joiner).
     """
 
-    highest_k: Count
+    highest_k: Annotated[int, Meta(ge=0, le=2**31 - 2)]
     receipts: Annotated[tuple[Receipt, ...], Meta(max_length=MAX_RECEIPTS)]
     description: Annotated[bytes, Meta(max_length=64)]
 

@@ -33,6 +33,7 @@ from tests.mpc.simulator import (
 
 OLD = key("ABC", 2)
 A, B, C = (identity(name).public for name in "ABC")
+SORTED = tuple(sorted((A, B, C)))
 PUBLIC_KEY = OLD[A].share.public_key
 
 
@@ -250,8 +251,8 @@ def forged(change: dict[str, Any]) -> Description:
     [
         ({"public_key": G.generator.to_bytes()}, "do not belong"),
         ({"public_shares": OLD[A].share.description().public_shares[:2]}, "number of public shares"),
-        ({"public_shares": (b"\x02" + b"\xff" * 32,) * 3}, "not a point"),
-        ({"public_key": b"\x02" + b"\xff" * 32}, "not a point"),
+        ({"public_shares": (b"\x02" + b"\xff" * 32,) * 3}, "the old quorum: point"),
+        ({"public_key": b"\x02" + b"\xff" * 32}, "the old quorum: point"),
         ({"identities": tuple(sorted((A, B, C), reverse=True))}, "order of identities"),
         ({"t": 1}, "quorum"),
         ({"t": 4}, "quorum"),
@@ -263,14 +264,24 @@ def test_a_description_that_all_sign_must_still_hold(change: dict[str, Any], rea
         check(forged(change))
 
 
-def check(description: Description) -> None:
+@pytest.mark.parametrize(
+    ("new_t", "new"),
+    [(1, SORTED), (4, SORTED), (2, (A, A, B)), (2, SORTED[::-1])],
+    ids=["t = 1", "t > n", "twice", "order"],
+)
+def test_hellos_that_agree_on_an_impossible_new_quorum_name_no_attempt(new_t: int, new: tuple[bytes, ...]) -> None:
+    with pytest.raises(Abort, match="the new quorum"):
+        check(forged({}), new_t=new_t, new_identities=new)
+
+
+def check(description: Description, **more: Any) -> None:
     """The hello round's view of a description that all three old parties state and sign."""
     fields = ReshareFields(
         room="reshare",
         scheme=description.scheme,
         size=3,
-        new_identities=tuple(sorted((A, B, C))),
-        new_t=2,
+        new_identities=more.get("new_identities", SORTED),
+        new_t=more.get("new_t", 2),
         store_by=1,
         vote_by=1,
         d=None,

@@ -253,6 +253,14 @@ def test_a_statement_that_does_not_hold_is_none(alter: Callable[[ReshareRecord],
         verify_preimage(encode(record))
 
 
+def test_a_statement_with_too_few_dealers_for_its_d_is_refused() -> None:
+    record = decode(ReshareRecord, run(C={"deals": False})[JOINER].preimage)
+    assert verify_preimage(encode(record)).d == 2
+    record.d = 3
+    with pytest.raises(Malformed, match="too few dealers"):
+        verify_preimage(encode(record))
+
+
 def test_a_statement_about_another_old_quorum_is_refused() -> None:
     known = OLD[LEAVER].share.description()
     known.gid = TH("another generation")
