@@ -178,7 +178,7 @@ class Performance:
             fields["activated_at"] = timezone.now()
         elif state == New.DISCARDED:
             fields |= {"sealed_share": None, "data_key": None, "erased_at": timezone.now()}
-        return bool(KeyShare.objects.filter(id=row.new_share_id, state__in=_NEW_FROM[state]).update(**fields))
+        return bool(KeyShare.objects.filter(id=row.new_share.id, state__in=_NEW_FROM[state]).update(**fields))
 
     def _quarantine(self, row: Reshare) -> bool:
         key = row.new_share or _new_share(row)

@@ -25,6 +25,7 @@ def known_receipts(row: Reshare) -> list[bytes]:
     deleted = [
         encoded
         for rid in made
+        if rid is not None
         for encoded, receipt in receipts.held(bytes(rid))
         if receipt.kind == receipts.DELETED and len(encoded) <= MAX_RECEIPT_BYTES
     ]
@@ -33,4 +34,4 @@ def known_receipts(row: Reshare) -> list[bytes]:
 
 def _rids(gid: bytes) -> list[bytes]:
     rids = Reshare.objects.filter(gid=gid, rid__isnull=False).values_list("rid", flat=True).distinct()
-    return [bytes(rid) for rid in rids]
+    return [bytes(rid) for rid in rids if rid is not None]

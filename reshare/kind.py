@@ -1,7 +1,7 @@
 """The protocol session of a reshare: what its worker makes durable between the rounds, and what follows it."""
 
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -16,6 +16,7 @@ from keys.shares import identity_open, share_open
 from mpc.errors import Abort, Blame
 from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
+from mpc.quorums import Role as QuorumRole
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare
 from reshare import statements
 from reshare.executor import advance
@@ -45,7 +46,7 @@ class ReshareKind(SessionKind):
             store_by=settings.VERTEX_STORE_BY,
             vote_by=settings.VERTEX_VOTE_BY,
             d=session.params["deletions"],
-            role=row.role,
+            role=cast("QuorumRole", row.role),
             deals=may_deal,
             highest_k=session.params["highest_k"],
             receipts=tuple(bytes.fromhex(each) for each in session.params["receipts"]),

@@ -33,7 +33,7 @@ class Look:
 def look(identity: bytes, gid: bytes) -> Look:
     """Read everything afresh."""
     rows = {
-        bytes(row.rid): row
+        bytes(row.rid or b""): row
         for row in Reshare.objects.select_related("new_share__identity", "identity").filter(
             identity__public=identity, gid=gid, rid__isnull=False
         )

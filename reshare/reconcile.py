@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from audit import services as audit
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
+from keys.node import ensure_node
 from keys.shares import share_key_exists, share_row_from_journal
 from reshare import acceptor, statements
 from reshare.executor import advance
@@ -28,6 +29,7 @@ class NotDurable(Exception):
 
 def reconcile() -> None:
     """Make rows again that only the journal knows, mark erased what has no key, take up what is owed; then say so."""
+    ensure_node()
     check_durability()
     for name in keystore().journal.list("share/"):
         entry = keystore().journal.read(name)

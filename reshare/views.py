@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from drf_spectacular.utils import extend_schema
@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from keys import operations
+from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.selectors import page_after
 from keys.serializers import PageSerializer
@@ -34,7 +35,16 @@ from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
 from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Text
 
-_protocol_call = {"parameters": [PREFER, IDEMPOTENCY_KEY], "responses": {200: Text("key_id"), 202: Accepted()}}
+F = TypeVar("F", bound=Callable[..., Response])
+
+
+def _documented(serializer: type[Serializer[Any]]) -> Callable[[F], F]:
+    """The schema that the calls which take a protocol share."""
+    answers = {200: Text("key_id"), 202: Accepted()}
+    documented: Callable[[F], F] = extend_schema(
+        request=serializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses=answers
+    )
+    return documented
 
 
 class ProtocolCall(ApiView):
@@ -55,7 +65,7 @@ class ProtocolCall(ApiView):
             named = dict(fields)
             room = Room(str(named.pop("room_uuid")), named.pop("relay_address", None), deadline)
             with telling_the_room(room.uuid, room.relay_address):
-                ask(user=request.user.user, operation=operation, scheme=self.scheme, room=room, **named)
+                ask(user=user_in(request), operation=operation, scheme=self.scheme, room=room, **named)
 
         return operations.perform(
             request,
@@ -68,7 +78,7 @@ class ProtocolCall(ApiView):
 class Existing(ProtocolCall):
     """POST /{s}/reshare/existing-party"""
 
-    @extend_schema(request=ReshareSerializer, **_protocol_call)
+    @_documented(ReshareSerializer)
     def post(self, request: Request) -> Response:
         """A party that stays; the answer's `key_id` is the new share's. The old one signs until it is erased."""
         return self.perform(request, "reshare", ReshareSerializer, requests.existing_request)
@@ -77,7 +87,7 @@ class Existing(ProtocolCall):
 class Joining(ProtocolCall):
     """POST /{s}/reshare/new-party"""
 
-    @extend_schema(request=JoiningSerializer, **_protocol_call)
+    @_documented(JoiningSerializer)
     def post(self, request: Request) -> Response:
         """A party that joins, with a key made by `create`."""
         return self.perform(request, "join", JoiningSerializer, requests.joining_request)
@@ -86,7 +96,7 @@ class Joining(ProtocolCall):
 class Departing(ProtocolCall):
     """POST /{s}/reshare/departing-party"""
 
-    @extend_schema(request=ReshareSerializer, **_protocol_call)
+    @_documented(ReshareSerializer)
     def post(self, request: Request) -> Response:
         """A party that leaves: lends its share and takes part in the vote; the answer's `key_id` is the old one."""
         return self.perform(request, "leave", ReshareSerializer, requests.departing_request)
@@ -95,7 +105,7 @@ class Departing(ProtocolCall):
 class Refresh(ProtocolCall):
     """POST /{s}/refresh"""
 
-    @extend_schema(request=RefreshSerializer, **_protocol_call)
+    @_documented(RefreshSerializer)
     def post(self, request: Request) -> Response:
         """New shares for the same quorum under the same public key."""
         return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
@@ -108,7 +118,7 @@ class Reshares(ApiView):
     def get(self, request: Request) -> Response:
         """The caller's reshares, all for admins; in order of creation."""
         page = valid(PageSerializer, request.query_params)
-        rows = selectors.reshares_seen_by(request.user)
+        rows = selectors.reshares_seen_by(principal_in(request))
         found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
         following = f"/reshares?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
         return Response({"results": [selectors.reshare_line(row) for row in found], "next": following})
@@ -120,7 +130,7 @@ class ReshareView(ApiView):
     @extend_schema(responses=ReshareAnswer)
     def get(self, request: Request, name: str) -> Response:
         """Quorums, who has stored, voted and deleted, and what is still needed. `id`: `reshare_id` or `rid`."""
-        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         return Response(selectors.reshare_detail(row))
 
 
@@ -137,11 +147,11 @@ class ConfirmDeletion(Vote):
     @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to delete its old share; with two-person approval the first word proposes it."""
-        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         fields = valid(VoteSerializer, request.data)
         orders.confirm(
             row=row,
-            actor=request.user.actor,
+            actor=principal_in(request).actor,
             reason=fields["reason"],
             exports_destroyed=fields["exports_destroyed"],
             statement_hash=fields.get("statement_hash"),
@@ -156,8 +166,8 @@ class Abort(Vote):
     @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to abort."""
-        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
-        orders.abort(row=row, actor=request.user.actor, reason=valid(VoteSerializer, request.data)["reason"])
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
+        orders.abort(row=row, actor=principal_in(request).actor, reason=valid(VoteSerializer, request.data)["reason"])
         row.refresh_from_db()
         return Response(selectors.reshare_detail(row))
 
@@ -168,7 +178,7 @@ class Receipts(ApiView):
     @extend_schema(responses=ReceiptsAnswer)
     def get(self, request: Request, name: str) -> Response:
         """All receipts that this vertex holds about a reshare, to be carried to the others."""
-        row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
         preimage = bundle.preimage.hex() if bundle.preimage is not None else None
         return Response({"receipts": [each.hex() for each in bundle.receipts], "preimage": preimage})
@@ -178,13 +188,13 @@ class Receipts(ApiView):
         """Receipts from elsewhere: signed, so that whoever carries them needs no trust."""
         fields = valid(ReceiptsSerializer, request.data)
         bundle = Bundle(fields["receipts"], fields.get("preimage"))
-        new = receive(rid=self._rid(request, name), bundle=bundle, actor=request.user.actor)
+        new = receive(rid=self._rid(request, name), bundle=bundle, actor=principal_in(request).actor)
         return Response({"new": new})
 
     @staticmethod
     def _rid(request: Request, name: str) -> bytes:
         try:
-            row = selectors.reshare_of(selectors.reshares_seen_by(request.user), name)
+            row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         except ApiError:
             if len(name) == 64 and all(digit in "0123456789abcdef" for digit in name):
                 return bytes.fromhex(name)

@@ -105,7 +105,7 @@ class ApiUserAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(request.path)
 
     def save_model(self, request: HttpRequest, obj: ApiUser, form: Any, change: bool) -> None:
-        owner = Operator.objects.get(pk=request.user.pk)
+        owner = Operator.objects.get(username=request.user.get_username())
         user, token = users.user_create(name=obj.name, owner=owner, actor=_actor(request))
         obj.pk = user.pk
         request.new_token = token  # type: ignore[attr-defined]

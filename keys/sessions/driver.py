@@ -1,7 +1,6 @@
 """The only loop that feeds a protocol's generator: replay what is stored, then one HTTP exchange a round."""
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from django.db import connection
@@ -54,17 +53,16 @@ class Driver:
         """The protocol's result; raises its errors, Parked, TimedOut, Refused or LeaseLost."""
         rng = SeededRng(self._log.seed) if self._log else SystemRng()
         generator: Protocol[Any] = self._kind.protocol(self._session, rng)
-        answer: Callable[[], Any] = lambda: next(generator)  # noqa: E731
+        value: Any = None
         while True:
             try:
-                item = answer()
+                item = generator.send(value)
             except StopIteration as done:
                 return done.value
             if isinstance(item, Step):
                 value = self._round(item)
             else:
                 value = self._kind.checkpoint(self._session, self._lease, item)
-            answer = lambda value=value: generator.send(value)  # noqa: E731
 
     def _round(self, step: Step) -> list[Frame]:
         inbound: list[Frame] = []

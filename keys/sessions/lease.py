@@ -55,7 +55,7 @@ def claim(kinds: list[str]) -> Lease | None:
         cursor.execute(
             """
             UPDATE keys_protocolsession AS session
-               SET fence = session.fence + 1, woken = false, lease_until = now() + %s
+               SET fence = session.fence + 1, woken = false, lease_until = now() + %s * interval '1 second'
              WHERE id = (SELECT id FROM keys_protocolsession
                           WHERE kind = ANY(%s) AND finished_at IS NULL AND woken
                             AND state IN ('ready', 'running', 'settling')
@@ -64,7 +64,7 @@ def claim(kinds: list[str]) -> Lease | None:
                           LIMIT 1 FOR UPDATE SKIP LOCKED)
          RETURNING id, fence
             """,
-            [timedelta(seconds=settings.VERTEX_LEASE), kinds],
+            [settings.VERTEX_LEASE, kinds],
         )
         row = cursor.fetchone()
     return Lease(session_id=row[0], fence=row[1]) if row else None

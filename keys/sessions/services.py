@@ -252,7 +252,7 @@ def leave(session: ProtocolSession, *, refused: str | None = None) -> None:
 def sweep() -> int:
     """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
     now = timezone.now()
-    found = 0
+    found = operations.expire()
     for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=now)[:500]:
         session_fail(session_id=session.id, error=absent(session), actor="system")
         found += 1

@@ -71,8 +71,8 @@ def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> 
         session_fail(session_id=session.id, error=api_error(error), actor="system", lease=lease)
     except Exception:
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
-        error = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
-        session_fail(session_id=session.id, error=error, actor="system", lease=lease)
+        problem = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
+        session_fail(session_id=session.id, error=problem, actor="system", lease=lease)
 
 
 def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:

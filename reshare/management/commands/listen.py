@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -83,7 +84,7 @@ async def hear(url: str, pool: ThreadPoolExecutor) -> None:
             await asyncio.sleep(RETRY_IN)
             continue
         for news in answer.news:
-            await in_thread(pool, lambda news=news: told(news))
+            await in_thread(pool, partial(told, news))
         cursor = answer.cursor
 
 
