@@ -54,6 +54,8 @@ def standing(key: KeyShare) -> str:
 
 def require(key: KeyShare, action: Action) -> str:
     """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
+    if key.suspended and action in ("sign", "reshare", "export"):
+        raise ApiError(_CONFLICT, f"this share is suspended until an operator decides: {key.suspended}")
     word = TABLE[standing(key)][action]
     if word in ERROR_STATUS:
         raise ApiError(word, _MESSAGES[word])

@@ -74,6 +74,8 @@ class Reshare(models.Model):
     new_gid = models.BinaryField(max_length=32, null=True)
     # Standing orders of operators and policies: {order: {"actor", "at", "reason", "exports_destroyed"}}.
     orders = models.JSONField(default=dict)
+    # Receipts of one party that contradict each other (lifecycle.md, step 8): [[keygen id, kind, kind], …].
+    conflicts = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     committed_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)

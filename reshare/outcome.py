@@ -3,17 +3,23 @@ receipts."""
 
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
 from audit import services as audit
+from keys.models import KeyShare
+from mpc.identity import encode_keygen_id
 from reshare import ledger
 from reshare.look import Look
 from reshare.models import Reshare
+from reshare.rule.facts import conflicts
 from reshare.rule.types import Attempt, Kind
 from reshare.rule.view import View
 
+log = structlog.get_logger()
 State = Reshare.State
+RESTORED = "peers hold receipts of this vertex that its journal does not cover: its keystore was restored"
 
 
 def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
@@ -28,6 +34,31 @@ def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
     return State.RUNNING if row.run == Reshare.Run.HELLO else State.VOTING
 
 
+def _reflect_conflicts(seen: Look) -> None:
+    """Two faces (lifecycle.md, step 8): name them, raise the alarm, stop signing where it is this vertex's own."""
+    found: dict[bytes, list[list[str]]] = {}
+    for conflict in conflicts(seen.view.attempts, seen.view.receipts):
+        named = [encode_keygen_id(conflict.party), str(conflict.first.kind), str(conflict.second.kind)]
+        for rid in {conflict.first.rid, conflict.second.rid}:
+            found.setdefault(rid, []).append(named)
+    for rid, named in found.items():
+        row = seen.rows[rid]
+        if sorted(named) == row.conflicts:
+            continue
+        with transaction.atomic():
+            Reshare.objects.filter(id=row.id).update(conflicts=sorted(named))
+            log.error("receipts_conflict", reshare=str(row.id), conflicts=named)
+            audit.record(
+                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": sorted(named)}
+            )
+    share = seen.old_share
+    if seen.view.acceptor.restored and share is not None and not share.suspended:
+        with transaction.atomic():
+            KeyShare.objects.filter(id=share.id).update(suspended=RESTORED)
+            log.error("keystore_restored", key=str(share.id))
+            audit.record(action="share.suspended", actor="system", subject=str(share.id), data={"why": RESTORED})
+
+
 def deleted_by(attempt: Attempt, view: View) -> set[bytes]:
     """The old parties whose `DELETED` for this attempt is held, whatever its ballot."""
     return {
@@ -38,7 +69,8 @@ def deleted_by(attempt: Attempt, view: View) -> set[bytes]:
 
 
 def reflect(seen: Look) -> None:
-    """Write what people see: states, times and the ledger. Nothing is decided by it."""
+    """Write what people see: states, times, conflicts and the ledger. Nothing is decided by it."""
+    _reflect_conflicts(seen)
     for attempt in seen.view.attempts:
         row = seen.rows[attempt.rid]
         state = state_of(row, attempt, seen.view)

@@ -124,6 +124,7 @@ def reshare_detail(row: Reshare) -> dict[str, Any]:
         "complete": row.state in (State.COMPLETE, State.CLEAN),
         "clean": row.state == State.CLEAN,
         "pause_seconds": round(max(0.0, pause), 3) if pause is not None else None,
+        "conflicts": row.conflicts,
         "waiting": _waiting(row.session),
         "error": row.session.error if row.session is not None else None,
     }

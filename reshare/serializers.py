@@ -92,6 +92,7 @@ class ReshareAnswer(ReshareLineAnswer):
     complete = serializers.BooleanField()
     clean = serializers.BooleanField()
     pause_seconds = serializers.FloatField(allow_null=True)
+    conflicts = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     waiting = serializers.CharField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
 

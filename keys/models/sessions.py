@@ -44,6 +44,9 @@ class Operation(models.Model):
                 | Q(state__in=["done", "failed"], status__isnull=False),
             ),
         ]
+        indexes = [
+            models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
+        ]
 
 
 class ProtocolSession(models.Model):

@@ -68,6 +68,8 @@ class KeyShare(models.Model):
     quarantined_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    # Why this share must not act until an operator has decided; empty where nothing is wrong.
+    suspended = models.CharField(max_length=200, default="", blank=True)
     erasure = models.JSONField(default=dict)  # the checks of the erase, each with its result
 
     class Meta:
