@@ -154,9 +154,11 @@ def test_each_lie_has_its_verdict(name: str) -> None:
 
 def test_a_commitment_from_who_does_not_deal_is_blamed() -> None:
     lie = Lie(CULPRIT, 1, edit(Promise, change("commitment", to=bytes(32))), private=False)
+    network = Network()
     with telling(lie):
-        outcomes = run(A={"deals": False})
+        outcomes = run(network, A={"deals": False})
     assert blames(outcomes[VICTIM]) == ({CULPRIT}, False)
+    assert max(frame.round for frame in network.sent if frame.sender == VICTIM) == 1, "dealt after a lie in R1"
 
 
 def test_a_deal_from_who_does_not_deal_is_blamed() -> None:

@@ -100,9 +100,11 @@ def test_a_proof_is_bound_to_its_place(statement: int, context: tuple[bytes, ...
     assert not proofs.verify(G, G.base_mul(statement), context, proof)
 
 
-def test_one_draw_for_two_statements_gives_two_nonces() -> None:
-    proved = [proofs.prove(G, secret, G.base_mul(secret), CONTEXT, Draws("same"), "nonce")[:33] for secret in (5, 6)]
-    assert proved[0] != proved[1]
+def test_one_draw_for_two_proofs_gives_two_nonces() -> None:
+    """One nonce under two challenges is the secret."""
+    cases = [(5, CONTEXT), (6, CONTEXT), (5, (b"another", *CONTEXT[1:]))]
+    proved = [proofs.prove(G, x, G.base_mul(x), context, Draws("same"), "nonce")[:33] for x, context in cases]
+    assert len(set(proved)) == len(cases)
 
 
 def test_a_share_proof_names_party_and_digest() -> None:
