@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from keys.hashes import HASH_ALGOS
+from keys.models import Operation
 from mpc.derive import parse_path
 
 MAX_NAME = 200
@@ -238,7 +239,7 @@ class SignatureAnswer(serializers.Serializer[Any]):
 class OperationAnswer(serializers.Serializer[Any]):
     operation_id = serializers.UUIDField()
     action = serializers.CharField()
-    state = serializers.ChoiceField(choices=["pending", "done", "failed"])
+    state = serializers.ChoiceField(choices=Operation.State.choices)
     status = serializers.IntegerField(allow_null=True)
     result = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)

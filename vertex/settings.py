@@ -164,7 +164,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "DISABLE_ERRORS_AND_WARNINGS": False,
+    "ENUM_NAME_OVERRIDES": {
+        "OperationState": "keys.models.Operation.State",
+        "ReshareRole": "reshare.models.Reshare.Role",
+        "ReshareState": "reshare.models.Reshare.State",
+    },
 }
 
 LANGUAGE_CODE = "en"

@@ -246,10 +246,6 @@ class Migration(migrations.Migration):
             model_name='operation',
             index=models.Index(condition=models.Q(('state', 'pending')), fields=['deadline'], name='operation_pending'),
         ),
-        migrations.AddIndex(
-            model_name='operation',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['deadline'], name='operation_pending'),
-        ),
         migrations.AddConstraint(
             model_name='operation',
             constraint=models.UniqueConstraint(fields=('caller', 'idempotency_key'), name='one_operation_per_idempotency_key'),

@@ -2,9 +2,11 @@
 
 import json
 import re
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 
@@ -35,7 +37,16 @@ ROUTES = {
     "get /health/ready",
     "get /version",
     "get /metrics",
+    "post /ecdsa/reshare/existing-party",
+    "post /ecdsa/reshare/new-party",
+    "post /ecdsa/reshare/departing-party",
+    "post /ecdsa/refresh",
+    "get /reshares",
 }
+
+
+def test_the_document_is_made_without_a_warning() -> None:
+    call_command("spectacular", "--format=openapi-json", "--validate", "--fail-on-warn", stdout=StringIO())
 
 
 @pytest.fixture(scope="module")
