@@ -120,15 +120,17 @@ def conflicts(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> I
             for second in own[index + 1 :]:
                 if first.rid == second.rid and _contradict(first, second):
                     yield Conflict(party, first, second)
-                    continue
-                promise, deletion = (first, second) if second.kind == Kind.DELETED else (second, first)
-                if promise.kind != Kind.PROMISED or deletion.kind != Kind.DELETED:
-                    continue
-                below = deletion.ballot < promise.ballot
+        promises = [receipt for receipt in own if receipt.kind == Kind.PROMISED]
+        for deletion in own:
+            if deletion.kind != Kind.DELETED:
+                continue
+            others = len(deleted[deletion.ballot] - {party})
+            if deletion.rid in needed and others >= needed[deletion.rid]:
+                continue
+            for promise in promises:
                 unreported = promise.reported is None or promise.reported < deletion.ballot
-                others = len(deleted[deletion.ballot] - {party})
-                if below and unreported and others < needed.get(deletion.rid, others + 1):
-                    yield Conflict(party, first, second)
+                if deletion.ballot < promise.ballot and unreported:
+                    yield Conflict(party, promise, deletion)
 
 
 def _contradict(first: Receipt, second: Receipt) -> bool:

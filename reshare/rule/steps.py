@@ -16,7 +16,8 @@ class Journal(NamedTuple):
 
 
 class Database(NamedTuple):
-    """One transaction with its audit event; each field that is set is a guarded UPDATE (or INSERT) of this party's row."""
+    """One transaction with its audit event; each field that is set is a guarded UPDATE (or INSERT) of this party's
+    row."""
 
     old: Old | None = None
     new: tuple[bytes, New] | None = None

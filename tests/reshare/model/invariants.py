@@ -1,18 +1,20 @@
 """I1 to I5 of docs/lifecycle.md, judged from what exists and what was sent, not through the rule's own counting."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from typing import NamedTuple
 
-from reshare.rule.facts import conflicts, read
-from reshare.rule.table import enabled
-from reshare.rule.types import Kind
+from reshare.rule.facts import conflicts, count
+from reshare.rule.table import Transition, enabled
+from reshare.rule.types import Kind, Receipt
 from tests.reshare.model.world import Knowledge, Local, State, World
 
 _RESCUE = frozenset(
     {"reissue", "erase", "attest", "accept confirmed", "accept following", "accept gone", "accept completed"}
-    | {"accept ordered", "answer"}
+    | {"accept ordered", "answer", "confirm"}
 )
+_PROPOSE = frozenset({"propose"})
 
 
 class Sent(NamedTuple):
@@ -36,11 +38,11 @@ class Fate(NamedTuple):
 
 
 class Judge:
-    def __init__(self, world: World, *, ends: bool = False) -> None:
-        self.world, self.ends = world, ends
+    def __init__(self, world: World, *, ends: bool = False, accuse: bool = True) -> None:
+        self.world, self.ends, self.accuse = world, ends, accuse
         self._sent: dict[tuple[int, ...], Sent] = {}
         self._fates: dict[int, Fate] = {}
-        self._rescued: dict[tuple[int, ...], bool] = {}
+        self._rescued: dict[tuple[tuple[int, ...], tuple[int, ...]], bool] = {}
         self.all = (1 << len(world.rids)) - 1
 
     def _mask(self, rids: frozenset[bytes]) -> int:
@@ -73,10 +75,14 @@ class Judge:
             found = self._sent[key] = Sent(
                 frozenset(rid for rid in self.world.rids if votes[Kind.CONFIRMED, rid] >= d),
                 frozenset(rid for rid in self.world.rids if votes[Kind.ABORTED, rid] >= n - d + 1),
-                frozenset(rid for (_, rid), count in deletions.items() if count >= d),
-                frozenset(c.party for c in conflicts(self.world.attempts, receipts)) - {b"liar"},
+                frozenset(rid for (_, rid), parties in deletions.items() if parties >= d),
+                self._accused(receipts),
             )
         return found
+
+    def _accused(self, receipts: frozenset[Receipt]) -> frozenset[bytes]:
+        honest = [receipt for receipt in receipts if receipt.party != b"liar"]
+        return frozenset(c.party for c in conflicts(self.world.attempts, honest)) if self.accuse else frozenset()
 
     def violated(self, state: State) -> str | None:
         """The name of an invariant that this state breaks, or None."""
@@ -109,20 +115,23 @@ class Judge:
     def has_way_on(self, state: State) -> bool:
         """Whichever min(n - t, t - 1) - f old parties are dead, the others can deal again, or carry to the end."""
         size = self.world.size
-        olds = [identifier for identifier in state if self.world.locals[identifier].role < 2]
+        olds, joiners = state[: size.leaving + size.staying], state[size.leaving + size.staying :]
         given_up = sum(self.fate(identifier).user_deleted for identifier in olds)
         bearable = max(0, min(size.n - size.t, size.t - 1) - size.extra - given_up)
-        return all(self._can_finish(tuple(sorted(living))) for living in combinations(olds, len(olds) - bearable))
+        survivors = {tuple(sorted(living)) for living in combinations(olds, len(olds) - bearable)}
+        return all(self._can_finish(living, joiners) for living in survivors)
 
-    def _can_finish(self, living: tuple[int, ...]) -> bool:
-        found = self._rescued.get(living)
+    def _can_finish(self, living: tuple[int, ...], joiners: tuple[int, ...]) -> bool:
+        found = self._rescued.get((living, joiners))
         if found is None:
             parties = [self.world.locals[identifier] for identifier in living]
-            deal = sum(p.old_key and p.acceptor.accepted is None and not p.acceptor.deleted for p in parties)
-            found = self._rescued[living] = deal >= self.world.size.t + self.world.size.extra or self._carried(parties)
+            holding = sum(p.old_key and p.acceptor.accepted is None and not p.acceptor.deleted for p in parties)
+            found = holding >= self.world.size.t + self.world.size.extra
+            found = found or self._carried(parties, [self.world.locals[identifier] for identifier in joiners])
+            self._rescued[living, joiners] = found
         return found
 
-    def _carried(self, parties: list[Local]) -> bool:
+    def _carried(self, parties: list[Local], joiners: list[Local]) -> bool:
         """Runs the real table: who accepted the highest ballot proposes it again, the living answer and accept.
 
         Receipts of the dead are lost, but for the commit certificate in an acceptor's journal.
@@ -131,35 +140,35 @@ class Judge:
         if not ballots:
             return False
         leader = next(i for i, party in enumerate(parties) if party.acceptor.accepted == max(ballots))
-        parties = list(parties)
-        proposal = frozenset({"propose"})
-        parties[leader] = self._act(parties, leader, proposal) or parties[leader]
-        progress = True
-        while progress:
-            progress = False
-            for index in range(len(parties)):
-                moved = self._act(parties, index, _RESCUE)
-                if moved is not None:
-                    parties[index], progress = moved, True
-        return bool(self._facts(parties).facts.complete)
+        parties = self._act(parties, (leader,), _PROPOSE, joiners)
+        while (after := self._act(parties, range(len(parties)), _RESCUE, joiners)) != parties:
+            parties = after
+        return bool(self._heard(parties, joiners).facts.complete)
 
-    def _facts(self, parties: list[Local]) -> Knowledge:
-        names = [name for name in self.world.names if name in self.world.attempts[0].old]
-        heard = frozenset(r._replace(party=names[i]) for i, party in enumerate(parties) for r in party.sent)
-        facts = read(self.world.attempts, heard)
+    def _heard(self, parties: list[Local], joiners: list[Local]) -> Knowledge:
+        seats, first = self.world.names, self.world.size.leaving + self.world.size.staying
+        said = [(seats[index], party) for index, party in enumerate(parties)]
+        said += [(seats[first + index], party) for index, party in enumerate(joiners)]
+        heard = frozenset(r._replace(party=seat) for seat, party in said for r in party.sent)
+        facts = count(self.world.attempts, heard)
         certified = frozenset(p.acceptor.accepted.rid for p in parties if p.acceptor.accepted is not None)
         return Knowledge(facts._replace(committed=facts.committed | certified), frozenset())
 
-    def _act(self, parties: list[Local], index: int, names: frozenset[str]) -> Local | None:
+    def _act(
+        self, parties: list[Local], who: Iterable[int], names: frozenset[str], joiners: list[Local]
+    ) -> list[Local]:
+        """One transition of each of these parties that changes something, all on what was said before."""
         table = tuple(transition for transition in self.world.table if transition.name in names)
-        local, known = parties[index], self._facts(parties)
+        known, after = self._heard(parties, joiners), list(parties)
+        for index in who:
+            after[index] = next(self._results(parties[index], known, table), parties[index])
+        return after
+
+    def _results(self, local: Local, known: Knowledge, table: tuple[Transition, ...]) -> Iterator[Local]:
         for view in self.world.views(local, known):
             for move in enabled(view, table):
                 result = local
                 for step in move.steps:
                     result = self.world.apply(result, step)
                 if result != local:
-                    return result
-        return None
-
-
+                    yield result

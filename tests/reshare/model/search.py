@@ -13,30 +13,40 @@ class Found(NamedTuple):
     states: int
     violated: str | None
     trace: tuple[str, ...]
-    fired: frozenset[str]  # transitions that changed something
+    fired: frozenset[str]  # labels of all moves that were possible
 
 
 def search(
-    size: Size, table: tuple[Transition, ...] = TABLE, *, ends: bool = False, limit: int = 20_000_000
+    size: Size,
+    table: tuple[Transition, ...] = TABLE,
+    *,
+    ends: bool = False,
+    accuse: bool = True,
+    along: tuple[str, ...] = (),
+    limit: int = 20_000_000,
 ) -> Found:
-    """All states reachable at this size; `ends` checks I4 as well. Raises RuntimeError beyond `limit` states."""
+    """All states reachable at this size, or all that follow the labels `along` (from every state that they lead to).
+
+    `ends` checks I4 as well, `accuse` that step 8 blames nobody honest. Raises RuntimeError beyond `limit` states.
+    """
     world = World(size, table)
-    judge = Judge(world, ends=ends)
-    start = world.canonical(world.start)
-    parents: dict[State, State | None] = {start: None}
-    frontier = [start]
+    judge = Judge(world, ends=ends, accuse=accuse)
+    frontier = [world.canonical(world.start)]
+    for label in along:
+        frontier = list({after for state in frontier for name, after in world.successors(state) if name == label})
+    parents: dict[State, State | None] = dict.fromkeys(frontier)
     fired: set[str] = set()
     while frontier:
         following: list[State] = []
         for state in frontier:
             for name, after in world.successors(state):
+                fired.add(name)
                 if after in parents or not _bounded(world, after):
                     continue
-                fired.add(name)
                 parents[after] = state
                 violated = judge.violated(after)
                 if violated is not None:
-                    return Found(len(parents), violated, _trace(world, parents, after), frozenset(fired))
+                    return Found(len(parents), violated, (*along, *_trace(world, parents, after)), frozenset(fired))
                 following.append(after)
         if len(parents) > limit:
             raise RuntimeError(f"more than {limit} states")

@@ -7,7 +7,7 @@ Why few states suffice, and why nothing is lost by it:
 
 * **Receipts.** A state keeps what each party has *sent*, not what each holds. A party may act on any subset of what was
   sent, as if the rest were late, or held once and lost by a restore. `_knowledge` lists subsets that reach every move:
-  all facts but three grow with receipts, so everything sent enables most; PROMISED (which attempt counts highest, how
+  almost every guard grows with receipts, so everything sent enables most; PROMISED (which attempt counts highest, how
   high a proposal must go) and DELETED (who knows a completion no longer carries) are also left out in part.
   test_rule_model.py compares with random subsets.
 * **Deaths.** A dead party is one that never moves again: every run in which it stands still is searched. A death between
@@ -22,14 +22,13 @@ Why few states suffice, and why nothing is lost by it:
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
-from itertools import combinations
+from itertools import product
 from typing import NamedTuple
 
 from reshare.rule import facts as reading
 from reshare.rule.facts import Facts
 from reshare.rule.steps import Database, Drop, Erase, Journal, Seal, Send, Step
-from reshare.rule.table import TABLE, Transition, enabled
+from reshare.rule.table import TABLE, Move, Transition, enabled
 from reshare.rule.types import (
     Acceptor,
     Attempt,
@@ -55,7 +54,12 @@ _GUISES = (
     (Old.RETIRING, New.QUARANTINED, Run.THROUGH),
     (Old.ERASED, New.PARKED, Run.FAILED),
 )
-_OWED = ("reissue", "attest")
+# What the journal alone makes due, and what changes nothing but rows: without a database in the state, the first is done
+# at once and the second never.
+_OWED = frozenset({"reissue", "attest"})
+_ROWS = frozenset({"retire", "resume", "remake row", "drop row", "park", "book"})
+# No guard reads the ledger but the one that keeps it up to date, and none reads COMPLETED but the one that says it.
+_UNREAD = frozenset({"book", "announce"})
 
 
 class Size(NamedTuple):
@@ -116,6 +120,11 @@ class World:
 
     def __init__(self, size: Size, table: tuple[Transition, ...] = TABLE) -> None:
         self.size, self.table = size, table
+        skipped = _UNREAD if size.explicit else _UNREAD | _ROWS | _OWED
+        self.acting = tuple(transition for transition in table if transition.name not in skipped)
+        self.owing = tuple(transition for transition in table if transition.name in _OWED)
+        self._carried: dict[tuple[Ballot, frozenset[Receipt]], bool] = {}
+        self._settled: dict[Local, Local] = {}
         roles = [0] * size.leaving + [1] * size.staying + [2] * size.joining
         names = tuple(bytes([65 + index]) for index in range(len(roles)))
         liar = (b"liar",) if size.liar else ()
@@ -210,27 +219,34 @@ class World:
         return frozenset(rid for rid in self.rids if dealt.count(rid) >= needed)
 
     def _knowledge(self, receipts: frozenset[Receipt]) -> Iterator[Knowledge]:
+        """Two faces are not looked for: an operator's word that the party may go on (AGREE) always stands here."""
         through = self.through(receipts)
-        for subset in self._subsets(receipts):
-            yield Knowledge(_read(self.attempts, frozenset(subset)), through)
+        carriable = frozenset(self._carriable(receipts))
+        for subset in dict.fromkeys(self._subsets(receipts)):
+            facts = reading.count(self.attempts, subset)
+            yield Knowledge(facts._replace(carriable=carriable & facts.proposed), through)
 
     def _subsets(self, receipts: frozenset[Receipt]) -> Iterator[frozenset[Receipt]]:
-        promises = {r for r in receipts if r.kind == Kind.PROMISED}
-        deleted = {r for r in receipts if r.kind == Kind.DELETED}
         yield receipts
-        undeleted = receipts - deleted
+        undeleted = frozenset(r for r in receipts if r.kind != Kind.DELETED)
         for bound in range(self.size.highest + 1):
-            yield undeleted - {r for r in promises if r.k > bound}
+            yield frozenset(r for r in undeleted if r.kind != Kind.PROMISED or r.k <= bound)
         if self.size.explicit:
             for dropped in (Kind.ABORTED, Kind.STORED):
                 yield frozenset(r for r in receipts if r.kind != dropped)
-        carried: dict[Ballot, set[Receipt]] = {}
-        for promise in promises:
-            if promise.mode == Mode.CARRYING:
-                carried.setdefault(promise.ballot, set()).add(promise)
-        for heard in carried.values():
-            for count in range(1, len(heard)):
-                yield from (receipts - frozenset(late) for late in combinations(heard, count))
+
+    def _carriable(self, receipts: frozenset[Receipt]) -> Iterator[Ballot]:
+        """Ballots that may be carried on some subset of the promises: no guard asks whether one may not."""
+        carried: dict[Ballot, list[Receipt]] = {}
+        for receipt in receipts:
+            if receipt.mode == Mode.CARRYING:
+                carried.setdefault(receipt.ballot, []).append(receipt)
+        for ballot, heard in carried.items():
+            key = (ballot, frozenset(heard))
+            if key not in self._carried:
+                self._carried[key] = any(reading.may_carry(ballot, some, self.attempts) for some in _choices(heard))
+            if self._carried[key]:
+                yield ballot
 
     # What a party can do
 
@@ -256,6 +272,9 @@ class World:
                 orders=self.orders,
                 facts=known.facts,
             )
+        if self.size.deletions and local.role < 2 and local.db is None:
+            # Who has not heard of any attempt; what its journal remembers of some is in the acceptor record.
+            yield View(ME, GID, (), local.acceptor, Old.ACTIVE, local.old_key, facts=Facts(), orders=self.orders)
 
     def apply(self, local: Local, step: Step) -> Local:
         match step:
@@ -282,7 +301,7 @@ class World:
                 return local._replace(sent=local.sent | {receipt})
         return local
 
-    def prefixes(self, local: Local, steps: tuple[Step, ...], known: Knowledge) -> Iterator[Local]:
+    def prefixes(self, local: Local, steps: tuple[Step, ...]) -> Iterator[Local]:
         """The party after one step, after two, …: after each it may die, or go on."""
         sealed_only = False
         for step in steps:
@@ -292,34 +311,34 @@ class World:
                 yield local
             elif not sealed_only:
                 # A sealed share that the journal doesn't know is seen by nobody, and `store` is enabled as before.
-                yield self._settle(local, known)
+                yield self._settle(local)
 
-    def _settle(self, local: Local, known: Knowledge) -> Local:
-        owed = tuple(transition for transition in self.table if transition.name in _OWED)
-        sent = local.sent
-        while True:
-            for view in self.views(local, known):
-                for move in enabled(view, owed):
+    def _settle(self, local: Local) -> Local:
+        """Issues what is owed; that depends on nothing that others said."""
+        settled = self._settled.get(local)
+        if settled is None:
+            settled = local
+            for view in self.views(local, Knowledge(Facts(), frozenset())):
+                for move in enabled(view, self.owing):
                     for step in move.steps:
-                        local = self.apply(local, step)
-            if local.sent == sent:
-                return local
-            sent = local.sent
+                        settled = self.apply(settled, step)
+            self._settled[local] = settled
+        return settled
 
     def moves(self, identifier: int, known: Knowledge) -> tuple[tuple[str, int], ...]:
-        """(transition, party afterwards) for all that this party can do on this knowledge."""
+        """(label, party afterwards) for all that this party can do on this knowledge."""
         key = (identifier, known)
         found = self._moves.get(key)
         if found is None:
             local = self.locals[identifier]
-            after = {
-                self.intern(result): move.transition.name
-                for view in self.views(local, known)
-                for move in enabled(view, self.table)
-                for result in self.prefixes(local, move.steps, known)
-                if self._within(result)
-            }
-            after.update({self.intern(result): "restore" for result in self._restored(local)})
+            after: dict[int, str] = {}
+            for view in self.views(local, known):
+                for move in enabled(view, self.acting):
+                    for result in self.prefixes(local, move.steps):
+                        if self._within(result):
+                            after.setdefault(self.intern(result), _label(move))
+            for result in self._restored(local):
+                after.setdefault(self.intern(result), "restore")
             after.pop(identifier, None)
             found = self._moves[key] = tuple((name, result) for result, name in after.items())
         return found
@@ -340,7 +359,10 @@ class World:
         key = (identifier, self.known(state))
         found = self._reach.get(key)
         if found is None:
-            after = {result: name for known in self.knowledge(state) for name, result in self.moves(identifier, known)}
+            after: dict[int, str] = {}
+            for known in self.knowledge(state):
+                for name, result in self.moves(identifier, known):
+                    after.setdefault(result, name)
             found = self._reach[key] = tuple((name, result) for result, name in after.items())
         return found
 
@@ -351,6 +373,15 @@ class World:
                     yield name, self.canonical((*state[:position], result, *state[position + 1 :]))
 
 
-@lru_cache(maxsize=100_000)
-def _read(attempts: tuple[Attempt, ...], receipts: frozenset[Receipt]) -> Facts:
-    return reading.read(attempts, receipts)
+def _label(move: Move) -> str:
+    return move.transition.name if move.attempt is None else f"{move.transition.name} {move.attempt.rid.decode()}"
+
+
+def _choices(promises: list[Receipt]) -> Iterator[tuple[Receipt, ...]]:
+    """Every set of promises that may count differently: of one party, at most one report for each `rid`."""
+    by_party: dict[tuple[bytes, bytes | None], list[Receipt | None]] = {}
+    for promise in promises:
+        about = None if promise.reported is None else promise.reported.rid
+        by_party.setdefault((promise.party, about), [None]).append(promise)
+    for chosen in product(*by_party.values()):
+        yield tuple(promise for promise in chosen if promise is not None)
