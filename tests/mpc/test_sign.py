@@ -32,6 +32,7 @@ from tests.mpc.simulator import (
 )
 
 DIGEST = TH("test/message")
+KEY = key("ABC", 2)
 PARTIES = identities("ABC")
 CULPRIT, VICTIM, BYSTANDER = (one.public for one in PARTIES)
 PAIR = PARTIES[:2]
@@ -78,9 +79,9 @@ def test_any_t_sign_and_other_libraries_agree(
 
 @pytest.mark.parametrize("digest", [bytes(32), b"\xff" * 32, G.order.to_bytes(32, "big")], ids=["0", "max", "q"])
 def test_digests_at_the_edges(digest: bytes) -> None:
-    outcomes = run_sign(key("ABC", 2), PAIR, request(digest=digest))
+    outcomes = run_sign(KEY, PAIR, request(digest=digest))
     signature = outcomes[CULPRIT]
-    public_key = key("ABC", 2)[CULPRIT].share.public_key
+    public_key = KEY[CULPRIT].share.public_key
     openssl = EllipticCurvePublicKey.from_encoded_point(SECP256K1(), public_key)
     openssl.verify(signature.der, digest, ECDSA(Prehashed(SHA256())))
 
@@ -88,9 +89,7 @@ def test_digests_at_the_edges(digest: bytes) -> None:
 def test_two_equal_messages_share_nothing() -> None:
     """One batch, one message twice: other indices, other sessions, other nonces."""
     networks = [Network(), Network()]
-    signatures = [
-        run_sign(key("ABC", 2), PAIR, request(index=index), network)[VICTIM] for index, network in enumerate(networks)
-    ]
+    signatures = [run_sign(KEY, PAIR, request(index=index), network)[VICTIM] for index, network in enumerate(networks)]
     assert signatures[0].r != signatures[1].r
     bodies = [{frame.body[99:-64] for frame in network.sent} for network in networks]
     assert not bodies[0] & bodies[1]
@@ -115,7 +114,7 @@ def test_payloads_have_the_sizes_of_the_specification() -> None:
         patch.object(Session, "_private_frame", note_private),
         patch.object(Session, "_broadcast_frame", note_broadcast),
     ):
-        run_sign(key("ABC", 2), PAIR, request())
+        run_sign(KEY, PAIR, request())
     assert sizes == {(1, False): 32, (1, True): 4_400, (2, True): 40_228, (3, False): 64}
 
 
@@ -133,7 +132,7 @@ def refuse(kind: type[Checkpoint]) -> Callable[[bytes, Checkpoint], Any]:
 @pytest.mark.parametrize(("kind", "last_round"), [(PairCheck, 1), (Release, 2)])
 def test_nothing_leaves_after_a_refused_checkpoint(kind: type[Checkpoint], last_round: int) -> None:
     network = Network(on_checkpoint=refuse(kind))
-    outcomes = run_sign(key("ABC", 2), PAIR, request(), network)
+    outcomes = run_sign(KEY, PAIR, request(), network)
     assert type(outcomes[VICTIM]) is Abort
     assert isinstance(outcomes[CULPRIT], Stalled)
     assert max(frame.round for frame in network.sent if frame.sender == VICTIM) == last_round
@@ -144,7 +143,7 @@ def test_nothing_leaves_after_a_refused_checkpoint(kind: type[Checkpoint], last_
     [("digest", {"digest": bytes(32)}), ("path", {"path": (1,)}), ("size", {"size": 3})],
 )
 def test_unequal_requests_are_named_before_anything_happens(field: str, more: dict[str, Any]) -> None:
-    results, network = key("ABC", 2), Network()
+    results, network = KEY, Network()
     protocols = {
         one.public: sign(one, results[one.public].share, results[one.public].pairs, asked, SystemRng())
         for one, asked in zip(PARTIES, (request(), request(**more), request()), strict=True)
@@ -168,13 +167,13 @@ def test_unequal_requests_are_named_before_anything_happens(field: str, more: di
     ],
 )
 def test_impossible_requests(more: dict[str, Any], match: str) -> None:
-    mine = key("ABC", 2)[CULPRIT]
+    mine = KEY[CULPRIT]
     with pytest.raises(ValueError, match=match):
         next(sign(PARTIES[0], mine.share, mine.pairs, request(**more), SystemRng()))
 
 
 def test_signing_refuses_replayable_randomness_and_others_shares() -> None:
-    mine = key("ABC", 2)[CULPRIT]
+    mine = KEY[CULPRIT]
     with pytest.raises(ValueError, match="operating system"):
         next(sign(PARTIES[0], mine.share, mine.pairs, request(), SeededRng(bytes(32))))
     with pytest.raises(ValueError, match="of this party"):
@@ -183,7 +182,7 @@ def test_signing_refuses_replayable_randomness_and_others_shares() -> None:
 
 @pytest.mark.parametrize("missing", ["none", "of another generation"])
 def test_a_signer_without_setup_aborts_before_anything_leaves(missing: str) -> None:
-    results = dict(key("ABC", 2))
+    results = dict(KEY)
     pairs = dict(results[VICTIM].pairs)
     if missing == "none":
         del pairs[CULPRIT]

@@ -30,6 +30,7 @@ from tests.mpc.simulator import (
 )
 
 DIGEST = TH("test/message")
+KEY = key("ABC", 2)
 PARTIES = identities("ABC")
 CULPRIT, VICTIM, BYSTANDER = (one.public for one in PARTIES)
 PAIR = PARTIES[:2]
@@ -120,7 +121,7 @@ def test_each_lie_has_its_verdict(name: str) -> None:
     lie, verdict = LIES[name]
     network = Network()
     with telling(lie):
-        outcome = run_sign(key("ABC", 2), PAIR, request(), network)[VICTIM]
+        outcome = run_sign(KEY, PAIR, request(), network)[VICTIM]
     if verdict == ABORTED:
         assert type(outcome) is Abort
     else:
@@ -134,7 +135,7 @@ def test_the_checks_of_round_2_do_not_say_which_failed() -> None:
     for name, (lie, verdict) in LIES.items():
         if name.startswith("S2") and verdict == BANNED:
             with telling(lie):
-                reasons.add(run_sign(key("ABC", 2), PAIR, request(), Network())[VICTIM].reason)
+                reasons.add(run_sign(KEY, PAIR, request(), Network())[VICTIM].reason)
     assert len(reasons) == 1
 
 
@@ -156,7 +157,7 @@ def test_a_committed_nonce_other_than_the_multiplied_one_is_banned() -> None:
         message.nonce_point, message.blind = OTHER_POINT, blind
 
     with patch.object(Session, "_broadcast_frame", lying), telling(private(2, SignProduct, open_other)):
-        outcome = run_sign(key("ABC", 2), PAIR, request())[VICTIM]
+        outcome = run_sign(KEY, PAIR, request())[VICTIM]
     assert blames(outcome) == ({CULPRIT}, True)
 
 
@@ -167,12 +168,12 @@ def test_all_cheaters_are_found_at_once() -> None:
         for one in parties[:2]
     ]
     with telling(*lies):
-        outcome = run_sign(key("ABC", 2), parties, request(3))[parties[2].public]
+        outcome = run_sign(KEY, parties, request(3))[parties[2].public]
     assert blames(outcome) == ({one.public for one in parties[:2]}, True)
 
 
 def test_a_wrong_share_aborts_and_blames_nobody() -> None:
-    results = dict(key("ABC", 2))
+    results = dict(KEY)
     mine = results[CULPRIT]
     wrong = dataclasses.replace(mine.share, secret=Secret(G.encode_scalar(mine.share.scalar + 1)))
     results[CULPRIT] = dataclasses.replace(mine, share=wrong)
@@ -193,7 +194,7 @@ def test_a_split_view_of_the_commitments_ends_without_a_signature() -> None:
         return [Frame(1, CULPRIT, frame.receiver, make_body(PARTIES[0], frame.body[:99], other))]
 
     network = Network(deliver=split)
-    outcomes = run_sign(key("ABC", 2), PARTIES, request(3), network)
+    outcomes = run_sign(KEY, PARTIES, request(3), network)
     assert type(outcomes[VICTIM]) is Abort
     assert blames(outcomes[BYSTANDER]) == ({CULPRIT}, False)
     assert not [frame for frame in network.sent if frame.round == 3 and frame.sender != CULPRIT]
@@ -203,12 +204,12 @@ def test_one_pair_is_checked_after_the_other_and_a_failure_ends_them() -> None:
     lie = Lie(CULPRIT, 1, edit(SignExtension, change("extension")))
     network = Network()
     with telling(lie):
-        outcomes = run_sign(key("ABC", 2), PARTIES, request(3), network)
+        outcomes = run_sign(KEY, PARTIES, request(3), network)
     for honest in (VICTIM, BYSTANDER):
         assert blames(outcomes[honest]) == ({CULPRIT}, True)
         assert [check.peer for check in network.checkpoints[honest]] == [CULPRIT]  # type: ignore[attr-defined]
     honest_network = Network()
-    run_sign(key("ABC", 2), PARTIES, request(3), honest_network)
+    run_sign(KEY, PARTIES, request(3), honest_network)
     seen = [item.psid for items in honest_network.checkpoints.values() for item in items if isinstance(item, PairCheck)]
     assert len(seen) == len(set(seen)) == 6
 
