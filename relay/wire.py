@@ -103,6 +103,7 @@ class News(Struct, frozen=True, omit_defaults=True):
     room: RoomUuid
     event: Literal["full", "message", "refused"]
     filled: int | None = None
+    room_size: Size | None = None
     err_type: ErrType | None = None
 
 

@@ -141,15 +141,20 @@ def room_news(session: ProtocolSession, joined: Joined) -> None:
         )
 
 
-def room_full(*, room: str, filled: int | None, size: int | None = None) -> None:
-    """The relay says that a room is full: its sessions here are ready for a worker."""
+def room_full(*, room: str, filled: int | None, size: int | None) -> None:
+    """The relay says that a room is full: its sessions here are ready for a worker.
+
+    The news may be faster than the answer to this party's own join, so it is the news that tells the size.
+    """
+    if size is None:
+        return
     for session in ProtocolSession.objects.filter(room=room, state__in=(State.JOINING, State.WAITING)):
         deadline = timezone.now() + kind_of(session).run_for
         with transaction.atomic():
             rows = ProtocolSession.objects.filter(id=session.id, state__in=(State.JOINING, State.WAITING)).update(
                 state=State.READY,
                 filled=filled,
-                room_size=size or session.room_size,
+                room_size=size,
                 deadline=deadline,
                 woken=True,
                 poll_at=None,

@@ -21,7 +21,7 @@ if not room.refused then
     redis.call('SET', 'relay:filled', room.filled)
     redis.call('HSET', ROOM, 'filled', room.filled)
     keep_until(NOW + ARGV[9])
-    local news = '{"room":"' .. UUID .. '","event":"full","filled":' .. room.filled .. '}'
+    local news = '{"room":"' .. UUID .. '","event":"full","filled":' .. room.filled .. ',"room_size":' .. room.size .. '}'
     for party, other in pairs(pairs_of(PARTIES)) do
       if party ~= ARGV[2] then tell(other, news) end
     end

@@ -41,7 +41,7 @@ def test_who_fills_a_room_hears_it_in_the_answer_and_the_others_in_their_inbox(
     alice.join(room)
     full = bob.join(room)
     (news,) = relay.inbox(alice.inbox).news
-    assert (news.room, news.event, news.filled) == (room, "full", full.filled)
+    assert (news.room, news.event, news.filled, news.room_size) == (room, "full", full.filled, 2)
     assert relay.inbox(bob.inbox).news == ()
 
 

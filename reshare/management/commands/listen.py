@@ -91,7 +91,7 @@ async def hear(url: str, pool: ThreadPoolExecutor) -> None:
 def told(news: News) -> None:
     """One piece of news from the relay."""
     if news.event == "full":
-        sessions.room_full(room=news.room, filled=news.filled)
+        sessions.room_full(room=news.room, filled=news.filled, size=news.room_size)
     elif news.event == "message":
         sessions.room_message(room=news.room)
     elif news.event == "refused":
