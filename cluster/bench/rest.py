@@ -1,0 +1,156 @@
+"""How long a user waits: calls to a running cluster that is otherwise idle, from the first request to the last answer.
+
+Connections are kept and rooms made beforehand.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from cluster.bench.client import Party, Refused, User, all_at_once
+from cluster.bench.figures import Figure, of_times, say
+from cluster.cluster import Cluster
+from relay.bench import measure_exchange
+
+PARTIES = 6  # a, b, c hold the old key; a, b, d, e, f the new one
+POLL = 0.01  # seconds between two looks at a state
+PATIENCE = 60.0  # seconds that a state may take
+BARS = {"relay": 8.0, "keygen": 2000.0, "sign": 120.0, "reshare": 4000.0, "pause": 3000.0}  # milliseconds
+
+
+def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
+    """All figures of a cluster of six vertices; the warm-ups of each kind are not counted."""
+    exchanges = measure_exchange(cluster.relay.url, cluster.relay.api_key)
+    yield of_times("relay exchange p50 2x40kB", exchanges, bar=BARS["relay"])
+    with ThreadPoolExecutor(PARTIES) as pool:
+        bench = Bench([User.at(vertex) for vertex in cluster.vertices], pool)
+        count = warm_ups + runs
+        say(f"over REST: {count} times keygen 2-of-3")
+        times, keys = _each(bench.keygen, range(count))
+        yield of_times("keygen rest p50 2-of-3", times[warm_ups:], bar=BARS["keygen"])
+        say(f"over REST: {count} times sign 2-of-3")
+        rooms = [bench.room(2) for _ in range(count)]
+        times = [bench.sign(keys[0][:2], room) for room in rooms]
+        yield of_times("sign rest p50 2-of-3", times[warm_ups:], bar=BARS["sign"])
+        yield of_times("sign rest p95 2-of-3", times[warm_ups:], share=0.95)
+        say(f"over REST: {count} times reshare 2-of-3 to 3-of-5, confirmed")
+        resharing, pauses = [], []
+        for key in keys:
+            seconds, new = bench.reshare(key)
+            resharing.append(seconds)
+            pauses.append(bench.pause(key, new))
+        yield of_times("reshare rest p50 2-of-3 to 3-of-5", resharing[warm_ups:], bar=BARS["reshare"])
+        yield of_times("reshare pause 2-of-3", pauses[warm_ups:], bar=BARS["pause"])
+
+
+class Bench:
+    """The users of six vertices and what they do together; what a method measures it returns in seconds."""
+
+    def __init__(self, users: list[User], pool: ThreadPoolExecutor) -> None:
+        self._users, self._pool = users, pool
+
+    def room(self, size: int) -> str:
+        return str(self._users[0].user.post("/create-room", {"room_size": size})["room_uuid"])
+
+    def keygen(self, _number: int = 0) -> tuple[float, list[Party]]:
+        """A 2-of-3 key of the first three vertices."""
+        parties = [user.create() for user in self._users[:3]]
+        body = {"num_parties": 3, "threshold": 2, "room_uuid": self.room(3)}
+        seconds, _ = self._together(
+            [
+                lambda party=party: party.at.user.post(
+                    "/ecdsa/keygen", body | {"key_id": party.key_id, "others_keygen_ids": _ids(parties)}
+                )
+                for party in parties
+            ]
+        )
+        return seconds, parties
+
+    def sign(self, signers: Sequence[Party], room: str) -> float:
+        """A signature; RuntimeError if the signers answer different ones."""
+        body = {"msg": "00" * 32, "hash_algo": "none", "room_uuid": room}
+        seconds, answers = self._together(
+            [
+                lambda party=party: party.at.user.post("/ecdsa/sign", body | {"key_id": party.key_id})
+                for party in signers
+            ]
+        )
+        if any(answer != answers[0] for answer in answers):
+            raise RuntimeError("the signers answered different signatures")
+        return seconds
+
+    def reshare(self, old: list[Party]) -> tuple[float, list[Party]]:
+        """From three to five parties: two stay, one leaves, three join. Until all new shares are quarantined."""
+        staying, leaving, joining = old[:2], old[2:], [user.create() for user in self._users[3:]]
+        new = [*staying, *joining]
+        roles = {"existing-party": staying, "departing-party": leaving, "new-party": joining}
+        body = {"keygen_ids": _ids(new), "new_threshold": 3, "room_uuid": self.room(len(old) + len(joining))}
+        seconds, answers = self._together(
+            [
+                lambda party=party, role=role: party.at.user.post(
+                    f"/ecdsa/reshare/{role}", body | {"key_id": party.key_id}
+                )
+                for role, parties in roles.items()
+                for party in parties
+            ]
+        )
+        made = {answer["key_id"] for answer in answers}
+        ids = [answer["key_id"] for answer in answers[:2]] + [party.key_id for party in joining]
+        if not made >= set(ids):
+            raise RuntimeError("a joining party's new share is not the key that it created")
+        return seconds, [replace(party, key_id=key_id) for party, key_id in zip(new, ids, strict=True)]
+
+    def pause(self, old: list[Party], new: list[Party]) -> float:
+        """Confirms two deletions; from the second confirmation, which commits, to the new quorum's first signature."""
+        room, signers = self.room(3), new[:3]
+        _confirm(old[0])
+        begun = _confirm(old[1])
+        for party in signers:
+            _until(lambda party=party: party.state == "active")
+        self.sign(signers, room)
+        return time.perf_counter() - begun
+
+    def _together(self, calls: Sequence[Callable[[], Any]]) -> tuple[float, list[Any]]:
+        begun = time.perf_counter()
+        answers = all_at_once(self._pool, calls)
+        return time.perf_counter() - begun, answers
+
+
+def _each(once: Callable[[int], tuple[float, Any]], numbers: range) -> tuple[list[float], list[Any]]:
+    done = [once(number) for number in numbers]
+    return [seconds for seconds, _ in done], [made for _, made in done]
+
+
+def _ids(parties: Sequence[Party]) -> list[str]:
+    return [party.keygen_id for party in parties]
+
+
+def _confirm(party: Party) -> float:
+    """Confirms the deletion of an old share as soon as all new ones are stored; when the confirmation was sent."""
+    [line] = [each for each in party.at.user.get("/reshares")["results"] if each["old_key_id"] == party.key_id]
+    sent = 0.0
+
+    def confirmed() -> bool:
+        nonlocal sent
+        sent = time.perf_counter()
+        try:
+            party.at.admin.post(f"/reshares/{line['reshare_id']}/confirm-deletion", {})
+        except Refused as refused:
+            if refused.err_type != "deletion_not_ready":
+                raise
+            return False
+        return True
+
+    _until(confirmed)
+    return sent
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """RuntimeError when it takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"what should take a moment takes more than {PATIENCE:.0f} s")
+        time.sleep(POLL)
