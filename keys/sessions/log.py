@@ -44,13 +44,16 @@ class SessionLog:
         return list(self._stored[False][round])
 
     def send(self, round: int, frames: tuple[Frame, ...]) -> None:
-        """Make a round's outbound frames durable before they leave; a replay that makes others raises RolledBack."""
+        """Make a round's outbound frames durable before they leave; a replay that makes others raises RolledBack.
+
+        A round in which this party says nothing (a departing one, late in a reshare) leaves no trace.
+        """
         known = self._stored[True].get(round)
         if known is None:
             self._store(frames, outbound=True)
         elif known != list(frames):
             raise RolledBack(f"session {self._session.id}: the replay of round {round} made other messages")
-        if round > self._sent:
+        if frames and round > self._sent:
             keystore().journal.replace(self._mark, str(round).encode())
             self._sent = round
 
