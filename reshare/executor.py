@@ -206,6 +206,8 @@ class Performance:
         if result is None or result.share is None:
             return  # sealed before
         key = row.new_share or _new_share(row)
+        if row.role == Reshare.Role.JOINING:
+            key.generation = max(key.generation, 2)  # not the first one; a joiner is not told which
         share_store(
             key=key,
             share=result.share,

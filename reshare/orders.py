@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -53,11 +54,12 @@ def rejected(*, deletion: Deletion, actor: str, previous: str, **_: Any) -> None
     order(_locked(deletion), OrderKind.ABORT, actor=actor, reason=deletion.reason)
 
 
+@transaction.atomic
 def confirm(
     *, row: Reshare, actor: str, reason: str, exports_destroyed: bool, statement_hash: bytes | None = None
 ) -> None:
     """This vertex's word to delete, over the API; the statement is the one at hand where the caller names none."""
-    deletion = _deletion(row)
+    deletion = Deletion.objects.select_for_update().get(id=_deletion(row).id)
     audit.deletion_confirm(
         deletion_id=deletion.id,
         actor=actor,

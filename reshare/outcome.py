@@ -10,7 +10,7 @@ from django.utils import timezone
 from audit import services as audit
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
-from reshare import ledger
+from reshare import ledger, orders
 from reshare.look import Look
 from reshare.models import Reshare
 from reshare.rule.facts import conflicts
@@ -96,3 +96,5 @@ def reflect(seen: Look) -> None:
                     subject=str(row.id),
                     data={"rid": row.attempt, "gid": seen.view.gid.hex()},
                 )
+        if attempt.rid in seen.view.facts.stored and state == State.VOTING:
+            orders.confirm_by_policy(row.id)
