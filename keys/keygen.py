@@ -19,8 +19,8 @@ from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
-from keys.sessions.services import session_open
-from keys.shares import identity_open, share_open, share_store
+from keys.sessions.services import in_flight, session_open
+from keys.shares import identity_open, share_keep, share_open, share_row_from_journal
 from keys.stored import keygen_stored, stored_parties
 from mpc.identity import decode_keygen_id
 from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
@@ -64,8 +64,13 @@ def keygen_request(
         raise ApiError("bad_n_and_t_params", f"2 <= threshold <= num_parties <= {limit} does not hold")
     if len(parties) != num_parties:
         raise ApiError("bad_request_params", f"{num_parties} parties need {num_parties - 1} other keygen ids")
-    if key.sessions.filter(kind="keygen", finished_at=None).exists():
-        raise ApiError("already_performed_keygen", "a key generation for this key is under way")
+
+    def begin(session: ProtocolSession) -> None:
+        locked = KeyShare.objects.select_for_update().get(id=key.id)
+        require(locked, "keygen")
+        if in_flight(locked, besides=session):
+            raise ApiError("already_performed_keygen", "a protocol that makes a share for this key is under way")
+
     session_open(
         kind="keygen",
         share=key,
@@ -78,6 +83,7 @@ def keygen_request(
         deadline=deadline,
         actor=f"user:{user.id}",
         data={"threshold": threshold, "parties": num_parties},
+        begin=begin,
     )
 
 
@@ -98,23 +104,24 @@ class KeygenKind(SessionKind):
 
     def finish(self, session: ProtocolSession, lease: Lease, result: KeygenResult) -> None:
         key = session.share
-        share_store(
-            key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra={"sid": result.sid.hex()}
-        )
-        key.refresh_from_db()
+        extra = {"sid": result.sid.hex()}
+        record = share_keep(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra=extra)
+        with transaction.atomic():
+            key, changed = share_row_from_journal(record)
+            if changed:
+                audit.record(
+                    action="share.quarantined",
+                    actor="system",
+                    subject=str(key.id),
+                    data={"gid": result.gid.hex(), "digest": result.digest.hex()},
+                )
         stored = keygen_stored(
             identity=identity_open(key.identity), share=share_open(key), sid=result.sid, digest=result.digest
         )
         with transaction.atomic():
-            lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
             receipts.keep_statement(subject=result.sid, digest=result.digest, preimage=result.preimage)
             receipts.keep(stored, receipts.parse(stored))
-            audit.record(
-                action="share.quarantined",
-                actor="system",
-                subject=str(key.id),
-                data={"gid": result.gid.hex(), "digest": result.digest.hex()},
-            )
+            lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
 
     def advance(self, session: ProtocolSession) -> bool:
         return keygen_advance(key=session.share, sid=bytes(session.sid or b""), operation_id=session.operation_id)

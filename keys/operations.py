@@ -167,7 +167,8 @@ def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: A
         finished_at=timezone.now(),
     )
     if rows:
-        transaction.on_commit(lambda: _wake(operation_id))
+        # Whoever waits reads the row when its time is over, should Redis not answer.
+        transaction.on_commit(lambda: _wake(operation_id), robust=True)
     return bool(rows)
 
 

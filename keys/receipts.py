@@ -1,8 +1,7 @@
 """Receipts as such: small statements signed by a party's identity key, so that their carrier needs no trust.
 
 A receipt travels as ``msgpack([payload, signature])``: the signature (64 bytes, Ed25519) is over the payload's own
-bytes
-under the tag ``receipt``, so no canonical form is needed to verify it. What a receipt *means* is for the one who
+bytes under the tag ``receipt``, so no canonical form is needed to verify it. What a receipt *means* is for the one who
 applies it; here it is only made, checked for form and signature, and kept.
 """
 
@@ -18,6 +17,7 @@ from mpc.identity import Identity, verify
 
 TAG = "receipt"
 MAX_BYTES = 262_144
+MAX_PER_SIGNER = 64  # receipts of one kind, subject and party: an honest one signs a handful, a liar without end
 STORED, FAILED, CONFIRMED, ABORTED = "STORED", "FAILED", "CONFIRMED", "ABORTED"
 PROMISED, DELETED, COMPLETED = "PROMISED", "DELETED", "COMPLETED"
 KINDS = frozenset({STORED, FAILED, CONFIRMED, ABORTED, PROMISED, DELETED, COMPLETED})
@@ -86,7 +86,11 @@ def fingerprint(encoded: bytes) -> bytes:
 
 
 def keep(encoded: bytes, receipt: Receipt) -> bool:
-    """Store a verified receipt for ever; False when it was known. Inside the caller's transaction."""
+    """Store a verified receipt for ever; False when it was known, or when its signer has said so much of one kind
+    about one subject that no honest party would. Inside the caller's transaction."""
+    said = ReceiptRow.objects.filter(subject=receipt.subject, kind=receipt.kind, party=receipt.party)
+    if said.count() >= MAX_PER_SIGNER:
+        return False
     _, created = ReceiptRow.objects.get_or_create(
         fingerprint=fingerprint(encoded),
         defaults={"subject": receipt.subject, "kind": receipt.kind, "party": receipt.party, "encoded": encoded},

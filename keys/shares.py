@@ -1,8 +1,7 @@
 """Key shares at rest: sealing, opening, storing as lifecycle.md's step 2 demands, and erasing as its last section does.
 
 The keystore is written before the database and survives its restores: a share's journal entry holds the sealed share
-and
-what is needed to make its row again. Only workers call these functions.
+and what is needed to make its row again. Only workers call these functions.
 """
 
 import base64
@@ -16,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from keys.keystore import KeyGone, Tampered, keystore
+from keys.keystore import JournalExists, KeyGone, Tampered, keystore
 from keys.models import KeyShare, PartyIdentity, ProtocolSession
 from keys.models import PairState as PairRow
 from mpc.hashing import TH
@@ -90,20 +89,20 @@ def pairs_seal(*, gid: bytes, pairs: Mapping[bytes, PairState]) -> list[dict[str
     return sealed
 
 
-def share_store(
+def share_keep(
     *, key: KeyShare, share: Share, pairs: Mapping[bytes, PairState], digest: bytes, extra: Mapping[str, Any]
-) -> None:
-    """Step 2 up to `STORED`: keystore first (keys and sealed share, fsync), then the row as `quarantined`.
+) -> dict[str, Any]:
+    """Step 2, its first half: data keys and sealed share into the keystore (fsync); returns the journal's record.
 
-    Idempotent: a share whose journal entry exists is put into the database from there, never sealed a second time.
-    ``extra`` (JSON) comes back from the journal with the share, for whoever makes lost rows again.
+    Idempotent: a share whose journal entry exists is never sealed a second time. ``share_row_from_journal`` puts the
+    record into the database; ``extra`` (JSON) is for whoever makes lost rows again.
     """
     name = journal_name(bytes(key.identity.public), share.gid)
     journal = keystore().journal
     entry = journal.read(name)
     if entry is None:
         ref, sealed = share_seal(key_id=key.id, share=share)
-        record = {
+        record: dict[str, Any] = {
             "key_id": str(key.id),
             "user": str(key.user_id),
             "policy": str(key.policy_id) if key.policy_id else None,
@@ -122,15 +121,21 @@ def share_store(
             "digest": digest.hex(),
             "extra": dict(extra),
         }
-        journal.create(name, json.dumps(record).encode())
-    else:
-        record = json.loads(entry)
-    share_row_from_journal(record)
+        try:
+            journal.create(name, json.dumps(record).encode())
+        except JournalExists:  # another worker was faster: its share is the one
+            for made in (ref, *(pair["data_key"] for pair in record["pairs"])):
+                keystore().keys.destroy(made)
+            return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra)
+        return record
+    kept: dict[str, Any] = json.loads(entry)
+    return kept
 
 
 @transaction.atomic
-def share_row_from_journal(record: Mapping[str, Any]) -> KeyShare:
-    """Bring a stored share's row to what the journal says, when the database does not know it yet."""
+def share_row_from_journal(record: Mapping[str, Any]) -> tuple[KeyShare, bool]:
+    """Bring a stored share's row to what the journal says, when the database does not know it yet: the row, and whether
+    it changed. Raises PartyIdentity.DoesNotExist or IntegrityError where the database has lost what the row names."""
     fields: dict[str, Any] = {
         "gid": bytes.fromhex(record["gid"]),
         "threshold": record["threshold"],
@@ -147,11 +152,12 @@ def share_row_from_journal(record: Mapping[str, Any]) -> KeyShare:
     updated = KeyShare.objects.filter(id=key_id, state=State.CREATED).update(**fields)
     if not updated and not KeyShare.objects.filter(id=key_id).exists():
         identity = PartyIdentity.objects.get(public=bytes.fromhex(record["identity"]))
+        predecessor = KeyShare.objects.filter(id=record["predecessor"]).first() if record["predecessor"] else None
         KeyShare.objects.create(
             id=key_id,
             user_id=record["user"],
             policy_id=record["policy"],
-            predecessor_id=record["predecessor"],
+            predecessor=predecessor,
             identity=identity,
             scheme=record["scheme"],
             **fields,
@@ -164,7 +170,7 @@ def share_row_from_journal(record: Mapping[str, Any]) -> KeyShare:
                 peer=bytes.fromhex(pair["peer"]),
                 defaults={"sealed": base64.b64decode(pair["sealed"]), "data_key": pair["data_key"]},
             )
-    return KeyShare.objects.select_related("identity").get(id=key_id)
+    return KeyShare.objects.select_related("identity").get(id=key_id), bool(updated)
 
 
 # --- opening ------------------------------------------------------------------------------------------------------

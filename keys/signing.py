@@ -83,10 +83,11 @@ class SignKind(SessionKind):
     def blamed(self, session: ProtocolSession, blame: Blame) -> None:
         if not blame.ban:
             return
-        with transaction.atomic():
-            culprits = PairState.objects.select_for_update().filter(share=session.share_id, banned_at=None)
-            for row in culprits.filter(peer__in=list(blame.culprits)):
-                ban(row, reason=blame.reason)
+        for culprit in sorted(blame.culprits):
+            with transaction.atomic():
+                rows = PairState.objects.select_for_update().filter(share=session.share_id, banned_at=None)
+                if (row := rows.filter(peer=culprit).first()) is not None:
+                    ban(row, reason=blame.reason)
 
     def finish(self, session: ProtocolSession, lease: Lease, result: Signature) -> None:
         answer = {"r": f"{result.r:064x}", "s": f"{result.s:064x}", "v": result.v, "der": result.der.hex()}

@@ -6,6 +6,7 @@ works on a party's sharing; the acceptor record is compared before it is replace
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import structlog
@@ -15,14 +16,14 @@ from django.utils import timezone
 from audit import services as audit
 from keys import receipts
 from keys.keystore import keystore
-from keys.models import KeyShare
+from keys.models import KeyShare, PartyIdentity
 from keys.shares import (
     identity_open,
     journal_entry,
     share_erase,
+    share_keep,
     share_open,
     share_row_from_journal,
-    share_store,
 )
 from keys.stored import possession
 from mpc.hashing import TH
@@ -54,6 +55,12 @@ _NEW_FROM = {
 }
 
 
+# Threads of one process wait for each other here, without a database connection.
+_WAITING = tuple(Lock() for _ in range(64))
+# An ABORTED with the hellos of a big room would be no receipt any more; it then goes without.
+MAX_HELLOS = receipts.MAX_BYTES // 2
+
+
 class ErasureFailed(Exception):
     """A check of an erased share does not hold: it is not attested, and an operator must look."""
 
@@ -78,14 +85,24 @@ def advance(identity: bytes, gid: bytes, *, material: Material | None = None) ->
 
 @contextmanager
 def exclusively(identity: bytes, gid: bytes) -> Iterator[None]:
-    """One worker at a time for a party's sharing: an advisory lock of the database session."""
+    """One worker at a time for a party's sharing: an advisory lock of the database session.
+
+    It is lost with its connection; the acceptor record is therefore replaced only after a query on that connection.
+    """
     number = int.from_bytes(TH("advance", identity, gid)[:8], "big", signed=True)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [number])
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+    mine = _WAITING[number % len(_WAITING)]
+    if not mine.acquire(blocking=False):
+        connection.close()
+        mine.acquire()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [number])
+            try:
+                yield
+            finally:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
+    finally:
+        mine.release()
 
 
 def _key(move: Move) -> tuple[str, bytes, Any, Any]:
@@ -141,6 +158,8 @@ class Performance:
 
     def _journal(self, step: Journal) -> None:
         view = self._seen.view
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")  # the lock is held as long as its connection lives
         acceptor.replace(view.me, view.gid, expected=view.acceptor, record=step.record)
 
     def _database(self, step: Database) -> None:
@@ -186,17 +205,17 @@ class Performance:
         entry = journal_entry(key)
         if entry is None or key.state != State.CREATED:
             return False
-        made = share_row_from_journal(entry)
-        Reshare.objects.filter(id=row.id).update(new_share=made)
-        row.new_share = made
-        return True
+        row.new_share, changed = share_row_from_journal(entry)
+        Reshare.objects.filter(id=row.id).update(new_share=row.new_share)
+        return changed
 
     def _set_ledger(self, rid: bytes, state: Ledger) -> bool:
         row = self._row(rid)
         if row.old_share is None:
             return False
-        ledger.open_row(row, self._seen.view.me)
-        if state == Ledger.PENDING:
+        deletion = ledger.open_row(row, self._seen.view.me)
+        # Erasing may be due before every STORED has come; nobody has confirmed it then, and nothing says so.
+        if state == Ledger.PENDING or (state == Ledger.CONFIRMED and deletion.ready_at is None):
             return False
         return audit.deletion_mark(attempt=rid.hex(), party=self._seen.view.me, state=state)
 
@@ -208,7 +227,7 @@ class Performance:
         key = row.new_share or _new_share(row)
         if row.role == Reshare.Role.JOINING:
             key.generation = max(key.generation, 2)  # not the first one; a joiner is not told which
-        share_store(
+        share_keep(
             key=key,
             share=result.share,
             pairs=result.pairs,
@@ -244,9 +263,9 @@ class Performance:
         fact = step.receipt
         if fact in self._seen.view.receipts:
             return
-        row = self._row(fact.rid)
+        row = self._seen.rows.get(fact.rid)  # none where a restored database has lost it
         encoded = receipts.issue(
-            identity_open(row.identity),
+            identity_open(PartyIdentity.objects.get(public=self._seen.view.me)),
             kind=str(fact.kind),
             subject=fact.rid,
             gid=self._seen.view.gid,
@@ -258,18 +277,18 @@ class Performance:
             if receipts.keep(encoded, receipts.parse(encoded)):
                 self._event(str(fact.kind).lower(), k=fact.k)
 
-    def _body_of(self, fact: Receipt, row: Reshare) -> dict[str, Any]:
+    def _body_of(self, fact: Receipt, row: Reshare | None) -> dict[str, Any]:
         match fact.kind:
             case Kind.PROMISED:
                 reported = [fact.reported.k, fact.reported.rid] if fact.reported is not None else None
                 return {"mode": str(fact.mode), "accepted": reported}
             case Kind.STORED:
-                if not self._body:
+                if not self._body and row is not None:
                     self._prove(Prove(fact.rid))
                 return self._body
-            case Kind.ABORTED if row.digest is None and row.hellos is not None:
-                return {"hellos": bytes(row.hellos)}
-            case Kind.DELETED:
+            case Kind.ABORTED if row is not None and row.digest is None and row.hellos is not None:
+                return {"hellos": bytes(row.hellos)} if len(row.hellos) <= MAX_HELLOS else {}
+            case Kind.DELETED if row is not None:
                 share = self._seen.old_share
                 return ledger.attestation(row, share, share.erasure if share else {}, keystore().kind)
         return {}

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, cast
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audit import services as audit
@@ -13,11 +14,11 @@ from keys.models import KeyShare, ProtocolSession
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.shares import identity_open, share_open
-from mpc.errors import Abort, Blame
+from mpc.errors import Abort, Blame, ProtocolError
 from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.quorums import Role as QuorumRole
-from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare
+from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare, rid_of
 from reshare import statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
@@ -43,8 +44,8 @@ class ReshareKind(SessionKind):
             scheme=row.scheme,
             new_identities=tuple(bytes.fromhex(party) for party in session.params["parties"]),
             new_t=row.new_threshold,
-            store_by=settings.VERTEX_STORE_BY,
-            vote_by=settings.VERTEX_VOTE_BY,
+            store_by=session.params["store_by"],
+            vote_by=session.params["vote_by"],
             d=session.params["deletions"],
             role=cast("QuorumRole", row.role),
             deals=may_deal,
@@ -58,7 +59,12 @@ class ReshareKind(SessionKind):
     def begin(self, session: ProtocolSession) -> None:
         """What the hello says is fixed before the first one leaves, so that a replay says the same."""
         row = session.reshare
-        session.params |= {"highest_k": highest_k(row), "receipts": [each.hex() for each in known_receipts(row)]}
+        session.params |= {
+            "highest_k": highest_k(row),
+            "receipts": [each.hex() for each in known_receipts(row)],
+            "store_by": settings.VERTEX_STORE_BY,
+            "vote_by": settings.VERTEX_VOTE_BY,
+        }
 
     def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
         if isinstance(checkpoint, HelloComplete):
@@ -69,6 +75,20 @@ class ReshareKind(SessionKind):
 
     def _begun(self, session: ProtocolSession, lease: Lease, hello: HelloComplete) -> bytes:
         """The attempt has a rid: write it down, then promise; returns this dealer's `PROMISED`, or nothing."""
+        row = session.reshare
+        self._written(session, lease, hello, run=Run.HELLO)
+        row.refresh_from_db()
+        me = bytes(row.identity.public)
+        advance(me, hello.gid)
+        if me not in hello.dealers:
+            return b""
+        for encoded, receipt in receipts.held(hello.rid):
+            if receipt.kind == receipts.PROMISED and receipt.party == me and receipt.body.get("mode") == "dealing":
+                return encoded
+        raise Abort("this party may not deal: it has promised a later attempt, or another one of this share is open")
+
+    def _written(self, session: ProtocolSession, lease: Lease, hello: HelloComplete, *, run: Reshare.Run) -> None:
+        """Write down the attempt that complete hellos describe, and the receipts that they brought."""
         row = session.reshare
         with transaction.atomic():
             lease.update(sid=hello.rid)
@@ -85,11 +105,11 @@ class ReshareKind(SessionKind):
                 vote_by=hello.vote_by,
                 began_at=timezone.now(),
                 hellos=hello.hellos,
-                run=Run.HELLO,
+                run=run,
                 state=State.RUNNING,
             )
-            for party, encoded in ((party, each) for party, known in hello.receipts.items() for each in known):
-                _keep_from_hello(party, encoded)
+            for encoded in {each for known in hello.receipts.values() for each in known}:
+                _keep_from_hello(encoded)
             if rows:
                 audit.record(
                     action="reshare.began",
@@ -97,15 +117,6 @@ class ReshareKind(SessionKind):
                     subject=str(row.id),
                     data={"rid": hello.rid.hex(), "k": hello.k, "gid": hello.gid.hex(), "d": hello.d},
                 )
-        row.refresh_from_db()
-        me = bytes(row.identity.public)
-        advance(me, hello.gid)
-        if me not in hello.dealers:
-            return b""
-        for encoded, receipt in receipts.held(hello.rid):
-            if receipt.kind == receipts.PROMISED and receipt.party == me and receipt.body.get("mode") == "dealing":
-                return encoded
-        raise Abort("this party may not deal: it has promised a later attempt, or another one of this share is open")
 
     def _promised(self, session: ProtocolSession, promises: Promises) -> None:
         rid = bytes(session.reshare.rid or b"")
@@ -122,7 +133,9 @@ class ReshareKind(SessionKind):
     def finish(self, session: ProtocolSession, lease: Lease, result: ReshareResult) -> None:
         row = session.reshare
         with transaction.atomic():
-            Reshare.objects.filter(id=row.id).update(digest=result.digest, new_gid=result.gid_new, run=Run.THROUGH)
+            same = Reshare.objects.filter(id=row.id).filter(Q(digest=None) | Q(digest=result.digest))
+            if not same.update(digest=result.digest, new_gid=result.gid_new, run=Run.THROUGH):
+                raise Abort("another digest of this attempt is known here: somebody signed two")
             receipts.keep_statement(subject=result.rid, digest=result.digest, preimage=result.preimage)
             lease.update(round=6)
         advance(bytes(row.identity.public), bytes(row.gid or b""), material={result.rid: result})
@@ -143,14 +156,21 @@ class ReshareKind(SessionKind):
         Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
         return True
 
-    def overheard(self, session: ProtocolSession, receipt: bytes) -> None:
-        """`FAILED` of a new party: not all will store, so this attempt can't succeed any more."""
+    def parties(self, session: ProtocolSession) -> set[str]:
+        row = session.reshare
+        return {*row.old_parties, *row.new_parties}
+
+    def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
+        """`FAILED` of a new party: not all will store, so this attempt can't succeed any more. `ABORTED` with hellos,
+        this party's own among them, while it still waits for hellos: it never deals in that attempt (step 1)."""
         try:
             said = receipts.parse(receipt)
         except receipts.BadReceipt:
             return
         row = session.reshare
         row.refresh_from_db()
+        if said.kind == receipts.ABORTED and row.rid is None:
+            self._ended_elsewhere(session, lease, said)
         if (
             said.kind == receipts.FAILED
             and said.subject == bytes(row.rid or b"")
@@ -158,8 +178,24 @@ class ReshareKind(SessionKind):
         ):
             raise Abort(f"{encode_keygen_id(said.party)} has failed")
 
-    def heard(self, session: ProtocolSession, statement: bytes) -> None:
-        statements.learn(session.reshare, statement)
+    def _ended_elsewhere(self, session: ProtocolSession, lease: Lease, said: receipts.Receipt) -> None:
+        """Recompute the attempt from the hellos that an `ABORTED` carries; this party has not dealt in it."""
+        row, hellos = session.reshare, said.body.get("hellos")
+        me, old = bytes(row.identity.public), row.old_share
+        if old is None or not isinstance(hellos, bytes):
+            return
+        try:
+            attempt = rid_of(hellos)
+        except ProtocolError:
+            return
+        mine = attempt.rid == said.subject and me in attempt.participants and statements.is_of(attempt.old, old)
+        if not mine or said.party not in attempt.old_identities:
+            return
+        self._written(session, lease, attempt, run=Run.FAILED)
+        raise Abort(f"{encode_keygen_id(said.party)} has aborted: it saw all hellos, this party did not")
+
+    def heard(self, session: ProtocolSession, statement: bytes) -> bool:
+        return statements.learn(session.reshare, statement)
 
     def advance(self, session: ProtocolSession) -> bool:
         row = session.reshare
@@ -168,9 +204,12 @@ class ReshareKind(SessionKind):
         return row.state in Reshare.ENDED
 
 
-def _keep_from_hello(party: bytes, encoded: bytes) -> None:
-    """Receipts in a hello are hints from anybody: bad ones are dropped."""
+def _keep_from_hello(encoded: bytes) -> None:
+    """Receipts in a hello are hints from anybody: bad ones are dropped, and those about attempts unknown here."""
     try:
-        receipts.keep(encoded, receipts.parse(encoded))
+        receipt = receipts.parse(encoded)
+        row = Reshare.objects.filter(rid=receipt.subject).first()
+        if row is not None and receipt.party.hex() in {*row.old_parties, *row.new_parties}:
+            receipts.keep(encoded, receipt)
     except receipts.BadReceipt:
         return

@@ -21,10 +21,17 @@ def own_rows(identity: bytes, rows: Iterable[Reshare]) -> dict[bytes, Ledger]:
     return {bytes.fromhex(attempt): Ledger(state) for attempt, state in found}
 
 
+def share_here(row: Reshare, party: bytes) -> KeyShare | None:
+    """The old share of a party, if it is on this vertex: the row's own, or another party's of the same vertex."""
+    if party == bytes(row.identity.public):
+        return row.old_share
+    return KeyShare.objects.filter(identity__public=party, gid=row.gid).first()
+
+
 def statement_of(row: Reshare, party: bytes, stored: Iterable[bytes]) -> dict[str, Any]:
     """What the page about the deletion of this party's share shows (audit.statement.DeletionStatement)."""
     own = party == bytes(row.identity.public)
-    share = row.old_share if own else None
+    share = share_here(row, party)
     generation = row.old_share.generation if row.old_share else 1
     exports = share.exports.order_by("created_at") if share else ()
     return {
@@ -56,17 +63,18 @@ def _quorum(parties: list[str], threshold: int, generation: int, share: KeyShare
 
 def open_row(row: Reshare, party: bytes, stored: Iterable[bytes] = ()) -> Deletion:
     """The ledger row of an old party; opened again it stays as it is."""
-    own = party == bytes(row.identity.public)
+    share = share_here(row, party)
+    user = share.user if share is not None else row.user
     return audit.deletion_open(
         attempt=row.attempt,
         party=party,
         keygen_id=encode_keygen_id(party),
-        own=own,
+        own=share is not None,
         gid=bytes(row.gid or b""),
-        key_id=row.old_share_id if own else None,
+        key_id=share.id if share is not None else None,
         statement=statement_of(row, party, stored),
-        requested_by=f"user:{row.user_id}",
-        owner=row.user.owner.username if row.user.owner else None,
+        requested_by=f"user:{user.id}",
+        owner=user.owner.username if user.owner else None,
     )
 
 
@@ -81,7 +89,7 @@ def follow(row: Reshare, attempt: Attempt, view: View) -> None:
         deletion = open_row(row, party, stored)
         if complete and deletion.ready_at is None:
             audit.deletion_ready(deletion=deletion, statement=statement_of(row, party, stored))
-        if party != view.me and (state := _said(party, heard)) is not None and state != deletion.state:
+        if not deletion.own and (state := _said(party, heard)) is not None and state != deletion.state:
             audit.deletion_mark(attempt=row.attempt, party=party, state=state)
 
 
@@ -99,7 +107,7 @@ def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:
 
 def attestation(row: Reshare, share: KeyShare | None, checks: Mapping[str, bool], keystore_kind: str) -> dict[str, Any]:
     """What `DELETED` states besides its ballot: method, checks, exports and the head of the audit chain."""
-    deletion = Deletion.objects.filter(attempt=row.attempt, own=True).first()
+    deletion = Deletion.objects.filter(attempt=row.attempt, party=bytes(row.identity.public)).first()
     seq, head = chain_head()
     return {
         "method": "data key destroyed",

@@ -87,12 +87,15 @@ def _deletion(row: Reshare) -> Deletion:
 
 
 def confirm_by_policy(row_id: UUID) -> None:
-    """A policy's word, for shares whose deletion needs no operator; given once all have stored."""
+    """A policy's word, for shares whose deletion needs no operator; given once all have stored. Of an exported share
+    only a person can say that the exports are destroyed."""
     row = Reshare.objects.select_related("identity", "old_share__policy", "session").get(id=row_id)
     if row.old_share is None or not confirms_itself(row):
         return
     deletion = Deletion.objects.filter(attempt=row.attempt, party=bytes(row.identity.public)).first()
-    if deletion is not None and deletion.ready_at is not None and deletion.state == Deletion.State.PENDING:
+    if deletion is None or deletion.ready_at is None or deletion.statement["exports"]:
+        return
+    if deletion.state == Deletion.State.PENDING:
         confirm(row=row, actor="system", reason="policy", exports_destroyed=False)
 
 

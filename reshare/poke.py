@@ -14,4 +14,4 @@ def poke(row: Reshare) -> None:
     if session is not None and session.finished_at is None and session.state == ProtocolSession.State.SETTLING:
         sessions.wake(session)
     else:
-        transaction.on_commit(lambda: app.send_task("reshare.advance", args=[str(row.id)], queue="life"))
+        transaction.on_commit(lambda: app.send_task("reshare.advance", args=[str(row.id)], queue="life"), robust=True)

@@ -37,8 +37,7 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
     """Keep what verifies and belongs to this attempt; returns how many receipts were new.
 
     One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage,
-    which
-    must name a sharing that a share here belongs to (`not_found` otherwise).
+    which must name a sharing that a share here belongs to (`not_found` otherwise), and describe it as it is.
     """
     try:
         parsed = [(encoded, _checked(encoded, rid)) for encoded in bundle.receipts]
@@ -91,6 +90,8 @@ def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None
     shares = KeyShare.objects.select_related("identity", "user").filter(
         gid=statement.old.gid, identity__public__in=list(statement.old.identities), state__in=OLD_STATES
     )
+    if not all(statements.is_of(statement.old, share) for share in shares):
+        raise ApiError("bad_receipt", "the preimage describes another quorum than the one that this share belongs to")
     rows = [told(statement, party=share, old_share=share, new_share=None) for share in shares]
     if not rows:
         raise ApiError("not_found", "this reshare concerns no share of this vertex")

@@ -4,7 +4,8 @@ import json
 
 import structlog
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from audit import services as audit
 from keys.keystore import keystore
@@ -38,9 +39,16 @@ def reconcile() -> None:
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
         if not share_key_exists(share):
             _without_key(share)
+    failures: list[Exception] = []
     for identity, gid in acceptor.all_records():
         if PartyIdentity.objects.filter(public=identity).exists():
-            advance(identity, gid)
+            try:
+                advance(identity, gid)
+            except Exception as error:
+                log.exception("not_reconciled", gid=gid.hex())
+                failures.append(error)
+    if failures:
+        raise failures[0]  # a share that must not act any more might: nothing works before it has been looked at
     reconciled_set(True)
     log.info("reconciled", vertex=settings.VERTEX_NAME)
 
@@ -59,7 +67,19 @@ def _restore(record: dict[str, object]) -> None:
     known = KeyShare.objects.filter(id=str(record["key_id"])).exclude(state="created").exists()
     if known:
         return
-    share = share_row_from_journal(record)
+    try:
+        share, _ = share_row_from_journal(record)
+    except (PartyIdentity.DoesNotExist, IntegrityError):
+        # Its identity key, user or policy was lost with the database: it can't be used, and is reported.
+        log.exception("share_row_not_restored", key=str(record["key_id"]))
+        with transaction.atomic():
+            audit.record(
+                action="share.not_restored",
+                actor="system",
+                subject=str(record["key_id"]),
+                data={"gid": str(record["gid"])},
+            )
+        return
     extra = record.get("extra")
     if isinstance(extra, dict) and "preimage" in extra:
         try:
@@ -82,5 +102,7 @@ def _without_key(share: KeyShare) -> None:
     """A row without its key is an erased share, not an error to repair."""
     with transaction.atomic():
         state = "erased" if share.state in ("active", "retiring") else "discarded"
-        KeyShare.objects.filter(id=share.id).update(state=state, sealed_share=None, data_key=None)
+        KeyShare.objects.filter(id=share.id).update(
+            state=state, sealed_share=None, data_key=None, erased_at=timezone.now()
+        )
         audit.record(action="share.key_missing", actor="system", subject=str(share.id), data={"was": share.state})

@@ -12,7 +12,7 @@ from keys.keygen import party_list
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
 from keys.relays import resolve
 from keys.selectors import key_of
-from keys.sessions.services import session_open
+from keys.sessions.services import in_flight, session_open
 from reshare.models import Reshare
 from vertex.errors import ApiError
 
@@ -87,7 +87,6 @@ def joining_request(
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     if key.state != KeyShare.State.CREATED:
         raise ApiError("already_performed_keygen", "a joining party needs a key that has no share yet")
-    _nothing_in_flight(key)
     parties = _new_quorum(keygen_ids, new_threshold, own=bytes(key.identity.public))
     extra = {
         "old_threshold": old_threshold,
@@ -106,20 +105,10 @@ def refresh_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme
 def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) -> KeyShare:
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     require(key, "reshare")
-    _nothing_in_flight(key)
     least, most = deletions_bounds(len(key.parties), key.threshold or 0)
     if deletions is not None and not least <= deletions <= most:
         raise ApiError("bad_n_and_t_params", f"deletions_required must be from {least} to {most} for this quorum")
     return key
-
-
-def _nothing_in_flight(key: KeyShare, *, besides: ProtocolSession | None = None) -> None:
-    """Refuse while a protocol or an undecided reshare of this share is under way."""
-    running = key.sessions.filter(finished_at=None, kind__in=["keygen", "reshare"]).exclude(state="settling")
-    if besides is not None:
-        running = running.exclude(id=besides.id)
-    if running.exists():
-        raise ApiError("reshare_conflict", "another reshare of this share is in flight")
 
 
 def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> list[bytes]:
@@ -156,8 +145,10 @@ def _open(
     )
 
     def begin(session: ProtocolSession) -> None:
-        KeyShare.objects.select_for_update().get(id=key.id)
-        _nothing_in_flight(key, besides=session)
+        locked = KeyShare.objects.select_for_update().get(id=key.id)
+        require(locked, "reshare" if old else "join")
+        if in_flight(locked, besides=session):
+            raise ApiError("reshare_conflict", "another protocol that makes or deals this share is in flight")
         row.session = session
         row.save(force_insert=True)
 

@@ -2,10 +2,14 @@
 
 from functools import lru_cache
 
+from django.db import transaction
+
 from keys import receipts
-from keys.models import Statement
+from keys.models import KeyShare, Statement
 from mpc.errors import ProtocolError
 from mpc.reshare import ReshareStatement, verify_preimage
+from mpc.shares import chain_code_hash
+from mpc.wire import Description
 from reshare.models import Reshare
 from vertex.errors import ApiError
 
@@ -37,15 +41,33 @@ def public_share(statement: ReshareStatement, party: bytes) -> bytes | None:
 def learn(row: Reshare, preimage: bytes) -> bool:
     """Keep the preimage of an attempt that this party did not finish itself; False when it is not this attempt's, or
     known. One digest per attempt and party, for ever."""
+    if Reshare.objects.filter(id=row.id, digest__isnull=False).exists():
+        return False
     try:
         statement = verified(preimage)
     except ApiError:
         return False
-    if row.digest is not None or not describes(statement, row):
+    if not describes(statement, row):
         return False
-    Reshare.objects.filter(id=row.id, digest=None).update(digest=statement.digest, new_gid=statement.gid_new)
-    receipts.keep_statement(subject=statement.rid, digest=statement.digest, preimage=preimage)
+    with transaction.atomic():
+        known = {"digest": statement.digest, "new_gid": statement.gid_new}
+        if not Reshare.objects.filter(id=row.id, digest=None).update(**known):
+            return False
+        receipts.keep_statement(subject=statement.rid, digest=statement.digest, preimage=preimage)
     return True
+
+
+def is_of(old: Description, share: KeyShare) -> bool:
+    """Whether a description is that of the quorum which a share belongs to. With the right public key, its public
+    shares are right too: the dealers have proved that they know what adds up to its secret."""
+    return (
+        old.gid == bytes(share.gid or b"")
+        and old.scheme == share.scheme
+        and old.t == share.threshold
+        and [party.hex() for party in old.identities] == share.parties
+        and old.public_key == bytes(share.public_key or b"")
+        and old.chain_code_hash == chain_code_hash(bytes(share.chain_code or b""))
+    )
 
 
 def describes(statement: ReshareStatement, row: Reshare) -> bool:
@@ -53,6 +75,7 @@ def describes(statement: ReshareStatement, row: Reshare) -> bool:
     return (
         statement.rid == bytes(row.rid or b"")
         and statement.k == row.k
+        and statement.public_key == bytes(row.public_key or b"")
         and statement.old.gid == bytes(row.gid or b"")
         and [party.hex() for party in statement.old.identities] == row.old_parties
         and [party.hex() for party in statement.new_identities] == row.new_parties

@@ -7,6 +7,7 @@ from celery import shared_task
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.reconcile import reconcile
+from vertex.liveness import reconciled
 
 
 @shared_task(name="reshare.advance")
@@ -19,5 +20,7 @@ def advance_task(reshare_id: str) -> None:
 
 @shared_task(name="reshare.reconcile")
 def reconcile_task() -> None:
-    """Compare database, keystore and journal; until it has passed workers take nothing else."""
-    reconcile()
+    """Compare database, keystore and journal; until it has passed workers take nothing else. Those that were asked for
+    while no worker listened find it done."""
+    if not reconciled():
+        reconcile()

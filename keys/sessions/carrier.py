@@ -8,27 +8,31 @@ from django.db import connection, transaction
 from keys import receipts
 from keys.models import ProtocolSession, Statement
 from keys.relays import inbox, relay
+from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease
 from relay.client import Message, RelayRefused
 
 RECEIPT, STATEMENT = "receipt/", "statement/"
 
 
+# Of one exchange; the rest goes with the next.
+MAX_OUTGOING_BYTES, MAX_OUTGOING = 4 << 20, 1_000
+
+
 @dataclass(frozen=True)
 class Carried:
-    """What an exchange brought, receipts verified and stored, and preimages not yet verified; False when nothing
-    moved."""
+    """What an exchange brought: how many messages were posted, receipts verified and new, preimages not verified."""
 
     sent: int
     receipts: list[bytes]
     statements: list[bytes]
 
-    def __bool__(self) -> bool:
-        return bool(self.sent or self.receipts or self.statements)
-
 
 def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
-    """One exchange: post what the room lacks of this session's subject, keep what is new. Bad receipts are dropped."""
+    """One exchange: post what the room lacks of this session's subject, keep what is new. Bad receipts are dropped.
+
+    A room that the relay has forgotten is put back; its receipts then go with the next exchange.
+    """
     party = bytes(session.share.identity.public).hex()
     outgoing, posted = _outgoing(session, party)
     lease.renew()
@@ -43,13 +47,14 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
         _restore_room(session, party)
         lease.update(cursor="", posted=[])
         session.cursor, session.posted = "", []
-        return carry(session, lease, wait=wait)
+        return Carried(0, [], [])
     new = Carried(len(outgoing), [], [])
+    signers = kind_of(session).parties(session)
     with transaction.atomic():
         for message in answer.messages:
             if message.session.startswith(STATEMENT):
                 new.statements.append(message.body)
-            elif message.session.startswith(RECEIPT) and _keep(session, message.body):
+            elif message.session.startswith(RECEIPT) and _keep(session, message.body, signers):
                 new.receipts.append(message.body)
         lease.update(cursor=answer.cursor, posted=posted)
     session.cursor, session.posted = answer.cursor, posted
@@ -59,24 +64,31 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
 def _outgoing(session: ProtocolSession, party: str) -> tuple[list[Message], list[str]]:
     subject = bytes(session.sid or b"")
     posted = set(session.posted)
-    messages = []
+    messages: list[Message] = []
+    size = 0
     held = [(RECEIPT + receipts.fingerprint(encoded).hex(), encoded) for encoded, _ in receipts.held(subject)]
     held += [
         (STATEMENT + bytes(row.digest).hex(), bytes(row.preimage)) for row in Statement.objects.filter(subject=subject)
     ]
     for slot, body in held:
-        if slot not in posted:
-            messages.append(Message(slot, 0, party, "", body))
-            posted.add(slot)
+        if slot in posted:
+            continue
+        size += len(body)
+        if messages and (size > MAX_OUTGOING_BYTES or len(messages) == MAX_OUTGOING):
+            break
+        messages.append(Message(slot, 0, party, "", body))
+        posted.add(slot)
     return messages, sorted(posted)
 
 
-def _keep(session: ProtocolSession, encoded: bytes) -> bool:
+def _keep(session: ProtocolSession, encoded: bytes, signers: set[str]) -> bool:
+    """Keep a receipt of this session's parties about its subject; nobody else's: anybody can sign receipts."""
     try:
         receipt = receipts.parse(encoded)
     except receipts.BadReceipt:
         return False
-    return receipt.subject == bytes(session.sid or b"") and receipts.keep(encoded, receipt)
+    ours = receipt.subject == bytes(session.sid or b"") and receipt.party.hex() in signers
+    return ours and receipts.keep(encoded, receipt)
 
 
 def _restore_room(session: ProtocolSession, party: str) -> None:

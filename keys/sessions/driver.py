@@ -1,7 +1,7 @@
 """The only loop that feeds a protocol's generator: replay what is stored, then one HTTP exchange a round."""
 
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import connection
 from django.utils import timezone
@@ -18,6 +18,7 @@ from relay.client import Message, RelayUnavailable
 SLOT = "protocol"  # what the relay knows these messages by; receipts have slots of their own
 PARK_AFTER = 1.0  # seconds without news
 ROUND_WAIT = 10.0  # seconds that a signing session waits for one round
+MAX_UNREAD = 64 << 20  # bytes of frames for later rounds: a relay can't fill the memory
 
 
 class Parked(Exception):
@@ -73,9 +74,12 @@ class Driver:
         outgoing = [Message(SLOT, f.round, f.sender.hex(), f.receiver.hex(), f.body) for f in step.frames]
         quiet_until = time.monotonic() + (PARK_AFTER if self._log else ROUND_WAIT)
         while not self._take(step, inbound):
-            if outgoing or self._unanswered(step, inbound, quiet_until):
-                self._exchange(outgoing, wait=max(0.0, quiet_until - time.monotonic()))
-                outgoing = []
+            if timezone.now() > self._session.deadline:
+                raise TimedOut(step.round, self._silent(inbound))
+            if not outgoing and time.monotonic() >= quiet_until:
+                self._unanswered(step, inbound)
+            self._exchange(outgoing, wait=max(0.0, quiet_until - time.monotonic()))
+            outgoing = []
         if outgoing:
             self._exchange(outgoing, wait=0.0)
         if self._log and len(inbound) > stored:
@@ -95,16 +99,15 @@ class Driver:
         self._unread = later
         return step.complete(inbound)
 
-    def _unanswered(self, step: Step, inbound: list[Frame], quiet_until: float) -> bool:
-        """True while it is worth asking again; stores and parks, or times out, when it is not."""
-        if timezone.now() > self._session.deadline:
-            raise TimedOut(step.round, self._silent(inbound))
-        if time.monotonic() < quiet_until:
-            return True
+    def _unanswered(self, step: Step, inbound: list[Frame]) -> NoReturn:
+        """Nothing new for a while: store and park, or time out."""
         if self._log is None:
             raise TimedOut(step.round, self._silent(inbound))
         self._log.receive(step.round, inbound)
         raise Parked
+
+    def _unread_bytes(self) -> int:
+        return sum(len(frame.body) for frame in self._unread)
 
     def _silent(self, inbound: list[Frame]) -> list[str]:
         """Keygen ids of those whose message is missing, where the session knows whom to expect."""
@@ -131,7 +134,7 @@ class Driver:
         self._cursor = answer.cursor
         for message in answer.messages:
             if message.session.startswith(RECEIPT):
-                self._kind.overheard(self._session, message.body)
-            elif message.session == SLOT:
+                self._kind.overheard(self._session, self._lease, message.body)
+            elif message.session == SLOT and self._unread_bytes() < MAX_UNREAD:
                 sender, receiver = bytes.fromhex(message.sender), bytes.fromhex(message.receiver)
                 self._unread.append(Frame(message.round, sender, receiver, message.body))

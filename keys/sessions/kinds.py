@@ -45,12 +45,16 @@ class SessionKind(ABC):
         """
         return False
 
-    def overheard(self, session: ProtocolSession, receipt: bytes) -> None:
-        """A receipt that came into the room while the protocol still runs here, not verified; raises Abort to end
-        it."""
+    def parties(self, session: ProtocolSession) -> set[str]:
+        """Whose receipts this session carries: identities in hex."""
+        return set(session.params.get("parties", []))
 
-    def heard(self, session: ProtocolSession, statement: bytes) -> None:
-        """A preimage that came through the room, not verified."""
+    def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
+        """A receipt that came while the protocol still runs here, not verified; raises Abort to end the protocol."""
+
+    def heard(self, session: ProtocolSession, statement: bytes) -> bool:
+        """A preimage that came through the room, not verified; True when it told something new."""
+        return False
 
     def advance(self, session: ProtocolSession) -> bool:
         """Apply the receipts at hand; True when the room is needed no more."""

@@ -31,11 +31,15 @@ class Lease:
         if rows != 1:
             raise LeaseLost(str(self.session_id))
 
+    def extend(self) -> None:
+        """Extend the lease; raises LeaseLost."""
+        self.update(lease_until=Now() + timedelta(seconds=settings.VERTEX_LEASE))
+        self.renewed = time.monotonic()
+
     def renew(self) -> None:
         """Extend the lease when a third of it has passed."""
         if time.monotonic() - self.renewed > settings.VERTEX_LEASE / 3:
-            self.update(lease_until=Now() + timedelta(seconds=settings.VERTEX_LEASE))
-            self.renewed = time.monotonic()
+            self.extend()
 
     def park(self, *, poll_in: timedelta) -> bool:
         """Give the session back, to be polled later; False (and still leased) when news came in the meantime."""
@@ -46,6 +50,10 @@ class Lease:
             return True
         self.update(woken=False)
         return False
+
+    def give_back(self, *, poll_in: timedelta) -> None:
+        """Give the session back whatever has come in the meantime: it is looked at again at that time."""
+        self.update(lease_until=None, woken=False, poll_at=Now() + poll_in)
 
 
 def claim(kinds: list[str]) -> Lease | None:

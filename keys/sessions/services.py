@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from audit import services as audit
@@ -19,7 +19,7 @@ from keys import operations
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.kinds import kind_of
-from keys.sessions.lease import Lease
+from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
@@ -137,7 +137,7 @@ def room_news(session: ProtocolSession, joined: Joined) -> None:
     else:
         poll_at = Now() + timedelta(seconds=10 * settings.VERTEX_SWEEP)
         ProtocolSession.objects.filter(id=session.id, state=State.JOINING).update(
-            state=State.WAITING, room_size=joined.room_size, poll_at=poll_at
+            state=State.WAITING, room_size=joined.room_size, poll_at=Coalesce("poll_at", poll_at)
         )
 
 
@@ -184,9 +184,23 @@ def wake(session: ProtocolSession) -> None:
 
 
 def enqueue(kind: str) -> None:
-    """Ask a worker, after the commit, to take the next session of this kind's queue."""
+    """Ask a worker, after the commit, to take the next session of this kind's queue; the sweep asks where the broker
+    does not answer."""
     queue = "sign" if kind == "sign" else "protocol"
-    transaction.on_commit(lambda: app.send_task("keys.session_run", args=[queue], queue=queue))
+    transaction.on_commit(lambda: app.send_task("keys.session_run", args=[queue], queue=queue), robust=True)
+
+
+def in_flight(key: KeyShare, *, besides: ProtocolSession | None = None) -> bool:
+    """Whether a protocol that makes or deals this share is under way."""
+    running = key.sessions.filter(finished_at=None, kind__in=["keygen", "reshare"]).exclude(state=State.SETTLING)
+    if besides is not None:
+        running = running.exclude(id=besides.id)
+    return running.exists()
+
+
+def signer_lost() -> ApiError:
+    """The error of a signature whose worker died: it is never run again."""
+    return ApiError("executor_result", "the worker that signed was lost; repeat the call with a new room")
 
 
 def session_cancel(*, operation_id: UUID) -> bool:
@@ -209,11 +223,13 @@ def absent(session: ProtocolSession) -> ApiError:
 def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease | None = None) -> bool:
     """End a protocol that failed: its key is destroyed, its operation answers the error. True when it had not ended.
 
-    Without a lease only a session that no worker has begun is ended. Where its kind has receipts to carry, it goes on
-    as `settling`.
+    Without a lease only a session that no worker has begun is ended, which has no key yet. Where its kind has receipts
+    to carry, it goes on as `settling`. Raises LeaseLost: the session's key is then another worker's.
     """
+    if lease is not None:
+        lease.extend()
     session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=session_id)
-    if session.data_key is not None:
+    if lease is not None and session.data_key is not None:
         session_material_destroy(session)
     guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
     ended: dict[str, Any] = {"state": State.FAILED, "finished_at": Now(), "lease_until": None, "fence": F("fence") + 1}
@@ -254,6 +270,14 @@ def leave(session: ProtocolSession, *, refused: str | None = None) -> None:
         log.info("relay_not_told", session=str(session.id))
 
 
+def _signer_lost(session: ProtocolSession) -> None:
+    try:
+        held = Lease(session.id, session.fence)
+        session_fail(session_id=session.id, error=signer_lost(), actor="system", lease=held)
+    except LeaseLost:
+        log.info("session_ended_meanwhile", session=str(session.id))
+
+
 def sweep() -> int:
     """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
     now = timezone.now()
@@ -262,11 +286,10 @@ def sweep() -> int:
         session_fail(session_id=session.id, error=absent(session), actor="system")
         found += 1
     begun = ProtocolSession.objects.filter(state__in=(State.READY, State.RUNNING, State.SETTLING))
-    stale = Q(lease_until__lt=now) | Q(lease_until=None, poll_at__lt=now) | Q(lease_until=None, woken=True)
+    stale = Q(lease_until__lt=Now()) | Q(lease_until=None, poll_at__lt=Now()) | Q(lease_until=None, woken=True)
     for session in begun.filter(stale)[:500]:
         if session.kind == "sign" and session.state == State.RUNNING:
-            lost = ApiError("executor_result", "the worker that signed was lost; repeat the call with a new room")
-            session_fail(session_id=session.id, error=lost, actor="system", lease=Lease(session.id, session.fence))
+            _signer_lost(session)
         else:
             wake(session)
         found += 1

@@ -1,9 +1,11 @@
 """What a worker does with the session that it has claimed."""
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from keys.models import ProtocolSession
@@ -12,7 +14,7 @@ from keys.sessions.driver import Driver, Parked, Refused, TimedOut
 from keys.sessions.kinds import SessionKind, kind_of, kinds_of
 from keys.sessions.lease import Lease, LeaseLost, claim
 from keys.sessions.log import RolledBack, session_material_destroy
-from keys.sessions.services import leave, session_fail
+from keys.sessions.services import leave, session_fail, signer_lost
 from keys.shares import ShareUnusable
 from mpc.errors import Abort, Blame, ProtocolError
 from mpc.identity import encode_keygen_id
@@ -22,6 +24,8 @@ from vertex.errors import ApiError
 log = structlog.get_logger()
 # What ends a protocol without being a fault of this vertex.
 EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError)
+# Trouble of this host that may pass: a session that can be replayed is taken up again, not ended.
+PASSING = (OperationalError, InterfaceError, OSError)
 State = ProtocolSession.State
 SETTLE_WAIT = 1.0  # seconds without news before a settling session is parked
 
@@ -39,10 +43,10 @@ def work(queue: str) -> bool:
 
 
 def run(lease: Lease) -> None:
-    """Run a claimed session until it parks or ends."""
-    session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=lease.session_id)
-    kind = kind_of(session)
+    """Run a claimed session until it parks or ends. What this vertex has no answer to is tried again later."""
     while True:
+        session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=lease.session_id)
+        kind = kind_of(session)
         try:
             if session.state in (State.READY, State.RUNNING):
                 _run_protocol(session, kind, lease)
@@ -53,26 +57,51 @@ def run(lease: Lease) -> None:
         except Parked:
             if lease.park(poll_in=_pause(session)):
                 return
+        except LeaseLost:
+            raise
+        except Exception:
+            log.exception("session_interrupted", session=str(session.id), kind=session.kind)
+            connection.close()
+            lease.give_back(poll_in=_pause(session))
+            return
 
 
 def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
+    """The protocol, to its result or its failure; once there is a result, only a lie found in it ends the session."""
+    result = _result(session, kind, lease)
+    if session.state != State.RUNNING:
+        return
+    try:
+        kind.finish(session, lease, result)
+    except ProtocolError as error:
+        session_fail(session_id=session.id, error=api_error(error), actor="system", lease=lease)
+
+
+def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
+    """What the protocol returns; a failed one ends the session, whose state then is no longer `running`."""
     try:
         if session.state == State.READY:
             kind.begin(session)
             lease.update(state=State.RUNNING, params=session.params)
             session.state = State.RUNNING
-        kind.finish(session, lease, Driver(session, kind, lease).run())
+        elif not kind.durable:
+            raise signer_lost()
+        return Driver(session, kind, lease).run()
     except (Parked, LeaseLost):
         raise
     except Blame as blame:
         kind.blamed(session, blame)
-        session_fail(session_id=session.id, error=api_error(blame), actor="system", lease=lease)
+        failure = api_error(blame)
     except EXPECTED as error:
-        session_fail(session_id=session.id, error=api_error(error), actor="system", lease=lease)
-    except Exception:
+        failure = api_error(error)
+    except Exception as error:
+        if kind.durable and isinstance(error, PASSING):
+            raise
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
-        problem = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
-        session_fail(session_id=session.id, error=problem, actor="system", lease=lease)
+        failure = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
+    session_fail(session_id=session.id, error=failure, actor="system", lease=lease)
+    session.state = State.FAILED
+    return None
 
 
 def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
@@ -85,19 +114,21 @@ def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
             return
         try:
             carried = carry(session, lease, wait=SETTLE_WAIT)
-            if not carried:
-                raise Parked
-            for statement in carried.statements:
-                kind.heard(session, statement)
         except (RelayRefused, RelayUnavailable) as error:
             raise Parked from error
+        learned = [kind.heard(session, statement) for statement in carried.statements]
+        if not (carried.sent or carried.receipts or any(learned)):
+            raise Parked
 
 
 def settled(session: ProtocolSession, lease: Lease) -> None:
-    """The outcome is final: post what is left, then end the session."""
+    """The outcome is final: post what is left, then end the session. A relay that does not answer is tried again."""
     try:
-        carry(session, lease, wait=0.0)
-    except (RelayRefused, RelayUnavailable):
+        while carry(session, lease, wait=0.0).sent:
+            pass
+    except RelayUnavailable as error:
+        raise Parked from error
+    except RelayRefused:
         log.info("relay_not_told", session=str(session.id))
     lease.update(state=State.DONE, finished_at=timezone.now(), lease_until=None)
     leave(session)

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
 from keys.models import ProtocolSession
-from keys.relays import inbox, relay
+from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
 from relay.client import News, RelayRefused, RelayUnavailable
 from reshare import sweep as reshares
@@ -26,16 +26,17 @@ log = structlog.get_logger()
 LISTEN_LOCK = 0x7665_7274  # session-level advisory lock: one `listen` is active, others stand by
 INBOX_WAIT = 10_000  # milliseconds
 RETRY_IN = 1.0  # seconds after a relay did not answer
+PAUSE = 0.05  # seconds after an answer without news: a relay that does not wait is not asked without end
 
 
 class Command(BaseCommand):
     help = "Listen to the relays' news for this vertex and sweep up what nobody works on."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with stand_by():
+        with stand_by() as lock:
             reconciled_set(False)
             beat_forever("listen")
-            asyncio.run(listen(relay_urls()))
+            asyncio.run(listen(relay_urls(), lock))
 
 
 def stand_by() -> psycopg.Connection[Any]:
@@ -52,15 +53,15 @@ def stand_by() -> psycopg.Connection[Any]:
         time.sleep(1.0)
 
 
-async def listen(urls: list[str]) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def listen(urls: list[str], lock: psycopg.Connection[Any]) -> None:
+    """Run until SIGTERM or SIGINT, or until the lock is lost with its connection: another one is active then."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="listen") as pool:
         tasks = [asyncio.create_task(hear(url, pool)) for url in urls]
-        tasks.append(asyncio.create_task(sweep(pool)))
+        tasks.append(asyncio.create_task(sweep(pool, lock, stop)))
         await stop.wait()
         for task in tasks:
             task.cancel()
@@ -68,9 +69,9 @@ async def listen(urls: list[str]) -> None:
 
 
 def relay_urls() -> list[str]:
-    """The default relay, and others that open sessions use."""
+    """The relays that requests may name, and others that open sessions use."""
     used = ProtocolSession.objects.filter(finished_at=None).values_list("relay", flat=True).distinct()
-    return sorted({settings.VERTEX_RELAY_URL.rstrip("/"), *used})
+    return sorted({resolve(None), *map(resolve, settings.VERTEX_RELAY_ALLOWED), *used})
 
 
 async def hear(url: str, pool: ThreadPoolExecutor) -> None:
@@ -83,9 +84,15 @@ async def hear(url: str, pool: ThreadPoolExecutor) -> None:
             log.warning("relay_unavailable", relay=url, error=str(error))
             await asyncio.sleep(RETRY_IN)
             continue
+        except Exception:
+            log.exception("relay_not_heard", relay=url)
+            await asyncio.sleep(RETRY_IN)
+            continue
         for news in answer.news:
             await in_thread(pool, partial(told, news))
         cursor = answer.cursor
+        if not answer.news:
+            await asyncio.sleep(PAUSE)
 
 
 def told(news: News) -> None:
@@ -98,10 +105,16 @@ def told(news: News) -> None:
         sessions.room_refused(room=news.room, err_type=news.err_type or "unknown")
 
 
-async def sweep(pool: ThreadPoolExecutor) -> None:
-    """Every VERTEX_SWEEP seconds."""
+async def sweep(pool: ThreadPoolExecutor, lock: psycopg.Connection[Any], stop: asyncio.Event) -> None:
+    """Every VERTEX_SWEEP seconds, as long as the lock is held."""
     while True:
         await in_thread(pool, sweep_once)
+        try:
+            lock.execute("SELECT 1")
+        except psycopg.Error:
+            log.exception("listen_lock_lost")
+            stop.set()
+            return
         await asyncio.sleep(settings.VERTEX_SWEEP)
 
 
