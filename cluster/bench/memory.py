@@ -27,26 +27,27 @@ class Run:
 
 
 def run(protocols: Mapping[bytes, Protocol[Any]]) -> Run:
-    """Round after round until all have ended; raises the first error of a protocol."""
+    """Until all have ended; a party that sits a round out is ahead of the others. Raises a protocol's first error."""
     done = Run()
     steps = {party: _advance(done, party, protocol, None) for party, protocol in protocols.items()}
+    sent = [frame for step in steps.values() if step for frame in step.frames]
     while any(steps.values()):
-        sent = [frame for step in steps.values() if step for frame in step.frames]
+        before = len(done.results), len(sent)
         for party, step in steps.items():
-            if step is not None:
-                steps[party] = _finish_round(done, party, protocols[party], step, sent)
+            if step is not None and (frames := _complete_round(done, party, step, sent)) is not None:
+                steps[party] = following = _advance(done, party, protocols[party], frames)
+                sent += following.frames if following else ()
+        if before == (len(done.results), len(sent)):
+            raise RuntimeError("every party waits for another")
     return done
 
 
-def _finish_round(
-    done: Run, party: bytes, protocol: Protocol[Any], step: Step, sent: list[Frame]
-) -> Step | None:
-    mine = [frame for frame in sent if frame.sender != party and frame.receiver in (BROADCAST, party)]
+def _complete_round(done: Run, party: bytes, step: Step, sent: list[Frame]) -> list[Frame] | None:
+    """The frames of the party's round once all of them are there."""
+    round_ = [frame for frame in sent if frame.round == step.round and frame.sender != party]
     with done.timed(party):
-        frames = [frame for frame in mine if step.accept(frame)]
-        if not step.complete(frames):
-            raise RuntimeError(f"round {step.round} is not complete")
-    return _advance(done, party, protocol, frames)
+        frames = [frame for frame in round_ if frame.receiver in (BROADCAST, party) and step.accept(frame)]
+        return frames if step.complete(frames) else None
 
 
 def _advance(done: Run, party: bytes, protocol: Protocol[Any], answer: Any) -> Step | None:
