@@ -17,9 +17,9 @@ def parties(cluster: Cluster) -> list[Party]:
     return [new_party(vertex.url, vertex.admin_token) for vertex in cluster.vertices[:4]]
 
 
-def until(what: Callable[[], Any], wanted: Any) -> None:
+def until(what: Callable[[], Any], wanted: Any, seconds: float = PATIENCE) -> None:
     """Until a reading is the wanted one; fails with the last."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while (found := what()) != wanted and time.monotonic() < deadline:
         time.sleep(0.1)
     assert found == wanted
