@@ -108,7 +108,8 @@ def pair_check(key: KeyShare, check: PairCheck) -> Any:
     """The critical section of the extension check (protocols.md, section 5): one at a time per pair, verdict durable
     before anything computed from it leaves, a failure bans the counterparty."""
     with transaction.atomic():
-        row = PairState.objects.select_for_update().filter(share=key, peer=check.peer, banned_at=None).first()
+        pairs = PairState.objects.select_for_update().filter(share=key, peer=check.peer, banned_at=None)
+        row = pairs.defer("sealed").first()
         if row is None:
             raise Abort("this pair is banned: an operator must decide, then refresh")
         try:

@@ -92,7 +92,7 @@ class Session:
             number,
             (*mine, *sealed),
             lambda frame: self._open(frame) if frame.slot in expected else None,
-            lambda slots: slots >= expected,
+            lambda slots: len(expected - slots),
         )
         payloads = step.payloads((yield step)) if expected or step.frames else {}
         return self._finish_round(number, mine, broadcast, payloads)

@@ -75,7 +75,7 @@ def greet(
         HELLO_ROUND,
         (Frame(HELLO_ROUND, me.public, BROADCAST, own_body),),
         open_hello,
-        lambda slots: len({sender for sender, _ in slots}) >= size - 1,
+        lambda slots: max(0, size - 1 - len({sender for sender, _ in slots})),
     )
     received = step.payloads((yield step))
     if len(received) != size - 1:

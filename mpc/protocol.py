@@ -45,7 +45,8 @@ class Step:
     """One exchange of a session: what leaves, and which messages must be there before the protocol goes on.
 
     ``open_frame`` returns the payload of a frame that is authentic and belongs here, else None.  A frame that it
-    refuses is dropped and never a reason to blame: anybody can post garbage under another's name.
+    refuses is dropped and never a reason to blame: anybody can post garbage under another's name.  ``missing``: how
+    many slots are open when these are filled.
     """
 
     def __init__(
@@ -53,12 +54,12 @@ class Step:
         number: int,
         frames: tuple[Frame, ...],
         open_frame: Callable[[Frame], Any | None],
-        is_complete: Callable[[frozenset[Slot]], bool],
+        missing: Callable[[frozenset[Slot]], int],
     ) -> None:
         self.round = number
         self.frames = frames
         self._open_frame = open_frame
-        self._is_complete = is_complete
+        self._missing = missing
         self._opened: dict[Frame, Any] = {}
 
     def accept(self, frame: Frame) -> bool:
@@ -73,9 +74,13 @@ class Step:
         self._opened[frame] = payload
         return True
 
+    def missing(self, frames: Collection[Frame]) -> int:
+        """How many slots that the round waits for the accepted ones among ``frames`` leave open."""
+        return self._missing(frozenset(frame.slot for frame in frames if self.accept(frame)))
+
     def complete(self, frames: Collection[Frame]) -> bool:
-        """True once the accepted ones among ``frames`` fill every slot that the round waits for."""
-        return self._is_complete(frozenset(frame.slot for frame in frames if self.accept(frame)))
+        """True once none is open."""
+        return self.missing(frames) == 0
 
     def payloads(self, frames: Collection[Frame]) -> dict[Slot, tuple[Frame, Any]]:
         """The round's accepted messages, the first of each slot, in order of (sender, receiver)."""
@@ -83,7 +88,7 @@ class Step:
         for frame in frames:
             if frame.slot not in first and self.accept(frame):
                 first[frame.slot] = (frame, self._opened[frame])
-        if not self._is_complete(frozenset(first)):
+        if self._missing(frozenset(first)):
             raise RuntimeError(f"round {self.round} was handed back before it was complete")
         return dict(sorted(first.items()))
 

@@ -55,7 +55,7 @@ class User:
     @classmethod
     def at(cls, vertex: Vertex) -> "User":
         admin = Caller(vertex.url, vertex.admin_token)
-        return cls(Caller(vertex.url, admin.get("/admin/create-user?name=bench")["api_key"]), admin)
+        return cls(Caller(vertex.url, admin.get("/admin/create-user")["api_key"]), admin)
 
     def create(self) -> "Party":
         made = self.user.get("/ecdsa/create")

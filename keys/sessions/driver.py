@@ -1,7 +1,7 @@
 """The only loop that feeds a protocol's generator: replay what is stored, then one HTTP exchange a round."""
 
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -78,10 +78,12 @@ class Driver:
                 raise TimedOut(step.round, self._silent(inbound))
             if not outgoing and time.monotonic() >= quiet_until:
                 self._unanswered(step, inbound)
-            self._exchange(outgoing, wait=max(0.0, quiet_until - time.monotonic()))
+                break
+            wait = max(0.0, quiet_until - time.monotonic())
+            self._exchange(outgoing, wait=wait, want=step.missing(inbound))
             outgoing = []
         if outgoing:
-            self._exchange(outgoing, wait=0.0)
+            self._exchange(outgoing)
         if self._log and len(inbound) > stored:
             self._log.receive(step.round, inbound[stored:])
         return inbound
@@ -99,12 +101,17 @@ class Driver:
         self._unread = later
         return step.complete(inbound)
 
-    def _unanswered(self, step: Step, inbound: list[Frame]) -> NoReturn:
-        """Nothing new for a while: store and park, or time out."""
+    def _unanswered(self, step: Step, inbound: list[Frame]) -> None:
+        """Nothing new for a while: a last look, then store and park; or time out."""
         if self._log is None:
             raise TimedOut(step.round, self._silent(inbound))
-        self._log.receive(step.round, inbound)
-        raise Parked
+        # The news so far were of messages that were read already: only later ones may hinder parking, which would
+        # replay the whole session for nothing.
+        self._lease.update(woken=False)
+        self._exchange([])
+        if not self._take(step, inbound):
+            self._log.receive(step.round, inbound)
+            raise Parked
 
     def _unread_bytes(self) -> int:
         return sum(len(frame.body) for frame in self._unread)
@@ -114,7 +121,8 @@ class Driver:
         heard = {frame.sender.hex() for frame in inbound} | {self._party.hex()}
         return [party for party in self._session.params.get("parties", []) if party not in heard]
 
-    def _exchange(self, outgoing: list[Message], *, wait: float) -> None:
+    def _exchange(self, outgoing: list[Message], *, wait: float = 0.0, want: int = 1) -> None:
+        """Post, and take what is new once there are ``want`` messages (a whole round in one answer)."""
         self._lease.renew()
         connection.close()  # who waits holds no database connection
         try:
@@ -123,6 +131,7 @@ class Driver:
                 party=self._party.hex(),
                 after=self._cursor,
                 wait=int(wait * 1000),
+                want=want,
                 messages=outgoing,
             )
         except RelayUnavailable as error:

@@ -177,9 +177,11 @@ def room_refused(*, room: str, err_type: str) -> None:
 
 
 def wake(session: ProtocolSession) -> None:
-    """There is something to do for this session; a worker that has it now looks again before it parks it."""
+    """There is something to do for this session. A worker that has it now looks again before it parks it: another is
+    asked only where nobody has it."""
+    unfinished = ProtocolSession.objects.filter(id=session.id, finished_at=None)
     with transaction.atomic():
-        if ProtocolSession.objects.filter(id=session.id, finished_at=None).update(woken=True, poll_at=None):
+        if unfinished.update(woken=True, poll_at=None) and unfinished.exclude(lease_until__gt=Now()).exists():
             enqueue(session.kind)
 
 

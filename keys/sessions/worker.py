@@ -27,7 +27,7 @@ EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRe
 # Trouble of this host that may pass: a session that can be replayed is taken up again, not ended.
 PASSING = (OperationalError, InterfaceError, OSError)
 State = ProtocolSession.State
-SETTLE_WAIT = 1.0  # seconds without news before a settling session is parked
+SETTLE_WAIT = 0.3  # seconds without news before a settling session is parked; an operator's word waits as long
 
 
 def work(queue: str) -> bool:
@@ -50,6 +50,8 @@ def run(lease: Lease) -> None:
         try:
             if session.state in (State.READY, State.RUNNING):
                 _run_protocol(session, kind, lease)
+                if not kind.durable:
+                    return
                 session.refresh_from_db()
             if session.state == State.SETTLING:
                 _settle(session, kind, lease)
