@@ -20,6 +20,9 @@ from reshare.rule.types import (
     Run,
 )
 
+# The record of a party that has said nothing yet.
+BLANK = Acceptor()
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -33,7 +36,7 @@ class View:
     me: bytes
     gid: bytes
     attempts: tuple[Attempt, ...]
-    acceptor: Acceptor = Acceptor()
+    acceptor: Acceptor = BLANK
     old: Old | None = None  # None: this party holds no share of `gid` and never did
     old_key: bool = False
     new: Mapping[bytes, New] = field(default_factory=dict)

@@ -43,7 +43,10 @@ _DEALT_B = ("supersede b", "supersede b", "store b", "confirm b", "confirm b")
 _ACCEPTED_BOTH = (*_DEALT_A, "accept confirmed a", "erase", *_DEALT_B, "accept confirmed b", "erase")
 
 
-_SPLIT = ("supersede a", "supersede a", "supersede b", "supersede b", "store a", "store b")
+_SPLIT = ("supersede a", "supersede a", "supersede b", "supersede b", "store a", "store b", *["confirm a"] * 3)
+_LIED = ("deal a", "deal a", "store a", "confirm a", "confirm a", "deal b", "deal b", "store b", *["confirm b"] * 2)
+_PROPOSED_A = (*_ACCEPTED_BOTH, "propose a")
+_CARRIED_A = (*_ACCEPTED_BOTH, "propose a", "answer a", "accept confirmed a")
 
 
 class Patch(NamedTuple):
@@ -147,14 +150,21 @@ MUTANTS = (
         "I2",
     ),
     Mutant("accepting below a promise", SUPERSEDE_22, (Patch(guards, "may_accept", _below_promise),), "I2"),
-    Mutant("ballots ordered by k alone", EQUAL_24, (Patch(view, "nothing_higher", _higher_k),), "I2", without=_CALM, along=_SPLIT),
+    Mutant(
+        "ballots ordered by k alone",
+        EQUAL_24,
+        (Patch(view, "nothing_higher", _higher_k),),
+        "I2",
+        without=_CALM,
+        along=_SPLIT,
+    ),
     Mutant(
         "DELETED of one ballot counts for another",
         CARRIES_23,
         (Patch(facts, "deleted_for", lambda receipt: Ballot(0, receipt.rid)),),
         "I2",
         without=_CALM,
-        along=_ACCEPTED_BOTH,
+        along=_CARRIED_A,
     ),
     Mutant(
         "a carry's DELETED signed with the digest's k",
@@ -162,10 +172,24 @@ MUTANTS = (
         (Patch(view, "deletion", lambda seen, attempt, ballot: _deletion(seen, attempt, attempt.ballot)),),
         "I2",
         without=_CALM,
-        along=_ACCEPTED_BOTH,
+        along=_CARRIED_A,
     ),
-    Mutant("carrying what does not count highest", CARRIES_23, (_PROMISED_BY_P,), "I2", without=_CALM, along=_ACCEPTED_BOTH),
-    Mutant("believing one liar's report", LIAR_23, (Patch(facts, "reports_needed", lambda attempts: 1),), "I2", without=_CALM, along=(*_DEALT_A, *_DEALT_B)),
+    Mutant(
+        "carrying what does not count highest",
+        CARRIES_23,
+        (_PROMISED_BY_P,),
+        "I2",
+        without=_CALM,
+        along=(*_ACCEPTED_BOTH, "propose a"),
+    ),
+    Mutant(
+        "believing one liar's report",
+        LIAR_23,
+        (Patch(facts, "reports_needed", lambda attempts: 1),),
+        "I2",
+        without=_CALM,
+        along=_LIED,
+    ),
     Mutant("accepting before commit", REFRESH_22, (Patch(view, "committed", lambda seen, rid: True),), "I1"),
     Mutant(
         "accepting on too few votes",
@@ -179,7 +203,7 @@ MUTANTS = (
         (Patch(view, "nothing_higher", _unremembered), Patch(table, "promise", _reports_nothing)),
         "I2",
         without=_CALM,
-        along=("give up", *_DEALT_A, *_DEALT_B),
+        along=("give up", *_DEALT_A, *_DEALT_B, "accept confirmed b", "erase"),
     ),
     Mutant(
         "confirming with t' STORED",

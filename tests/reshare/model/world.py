@@ -10,14 +10,14 @@ Why few states suffice, and why nothing is lost by it:
   almost every guard grows with receipts, so everything sent enables most; PROMISED (which attempt counts highest, how
   high a proposal must go) and DELETED (who knows a completion no longer carries) are also left out in part.
   test_rule_model.py compares with random subsets.
-* **Deaths.** A dead party is one that never moves again: every run in which it stands still is searched. A death between
-  two steps of a transition is each prefix of the steps as a successor of its own. Performing a step later, after others
-  have moved, is no further case: until its Send a step is visible to nobody else and reads nothing, and the table finds
-  what is left enabled again on the same knowledge (test_rule_model.py checks that every prefix leads on).
+* **Deaths.** A dead party is one that never moves again: every run in which it stands still is searched. A death
+  between two steps of a transition is each prefix of the steps as a successor of its own. Performing a step later,
+  after others have moved, is no further case: until its Send a step is visible to nobody else and reads nothing, and
+  the table finds what is left enabled again on the same knowledge (test_rule_model.py checks that prefixes lead on).
 * **Orders, deadlines, ends of the protocol** come at any moment: the View always has all of them.
-* **The database**, unless `explicit`, is not in the state at all: the View shows any of its values at any time, which is
-  more than any number of restores could do. What has ever been active stays so. Then a receipt that the journal covers
-  may as well be sent at once: a state with more receipts sent can do whatever one with fewer can.
+* **The database**, unless `explicit`, is not in the state at all: the View shows any of its values at any time, which
+  is more than any number of restores could do. What has ever been active stays so. Then a receipt that the journal
+  covers may as well be sent at once: a state with more receipts sent can do whatever one with fewer can.
 * **Parties** of one role are interchangeable: a state is a sorted tuple. Receipts belong to whoever sent them.
 """
 
@@ -54,8 +54,8 @@ _GUISES = (
     (Old.RETIRING, New.QUARANTINED, Run.THROUGH),
     (Old.ERASED, New.PARKED, Run.FAILED),
 )
-# What the journal alone makes due, and what changes nothing but rows: without a database in the state, the first is done
-# at once and the second never.
+# What the journal alone makes due, and what changes nothing but rows: without a database in the state, the first is
+# done at once and the second never.
 _OWED = frozenset({"reissue", "attest"})
 _ROWS = frozenset({"retire", "resume", "remake row", "drop row", "park", "book"})
 # No guard reads the ledger but the one that keeps it up to date, and none reads COMPLETED but the one that says it.
@@ -252,7 +252,9 @@ class World:
 
     def views(self, local: Local, known: Knowledge) -> Iterator[View]:
         for old, new, run in _GUISES:
-            rows = dict.fromkeys(self.rids, new) if local.db is None else dict(zip(self.rids, local.db.new, strict=True))
+            rows = (
+                dict.fromkeys(self.rids, new) if local.db is None else dict(zip(self.rids, local.db.new, strict=True))
+            )
             if local.role == 0:
                 rows = {}
             state = old if local.db is None else local.db.old
@@ -335,7 +337,7 @@ class World:
             for view in self.views(local, known):
                 for move in enabled(view, self.acting):
                     for result in self.prefixes(local, move.steps):
-                        if self._within(result):
+                        if self.within(result):
                             after.setdefault(self.intern(result), _label(move))
             for result in self._restored(local):
                 after.setdefault(self.intern(result), "restore")
@@ -343,7 +345,12 @@ class World:
             found = self._moves[key] = tuple((name, result) for result, name in after.items())
         return found
 
-    def _within(self, local: Local) -> bool:
+    def met(self) -> tuple[tuple[int, Knowledge], ...]:
+        """Every party and knowledge that a move was looked for so far."""
+        return tuple(self._moves)
+
+    def within(self, local: Local) -> bool:
+        """Ballots higher than the size says are not searched."""
         promised = local.acceptor.promised
         return promised is None or promised.k <= self.size.highest
 

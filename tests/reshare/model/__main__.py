@@ -1,0 +1,25 @@
+"""`python -m tests.reshare.model [words of a size]`: the searches that take longer than a test run may."""
+
+import sys
+import time
+
+from tests.reshare.model.search import search
+from tests.reshare.model.sizes import LARGE, SMALL
+
+
+def main(wanted: list[str]) -> int:
+    failed = 0
+    for name, run in {**SMALL, **LARGE}.items():
+        if wanted and not all(word in name for word in wanted):
+            continue
+        started = time.process_time()
+        found = search(run.size, ends=run.ends)
+        seconds = time.process_time() - started
+        failed += found.violated is not None
+        print(f"{name}: {found.states} states, {seconds:.0f} s CPU, {found.violated or 'holds'}", flush=True)
+        if found.violated is not None:
+            print("  " + " > ".join(found.trace))
+    return 1 if failed else 0
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,131 @@
+"""The commit rule, searched exhaustively: I1 to I5 in every reachable state (tests/reshare/model)."""
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+
+from reshare.rule import facts as reading
+from reshare.rule.steps import Journal, Send
+from reshare.rule.table import Move, enabled
+from reshare.rule.types import Acceptor, Kind
+from tests.reshare.model.search import search
+from tests.reshare.model.sizes import EQUAL, ONE, SMALL, TWO
+from tests.reshare.model.world import Knowledge, Local, Size, State, World
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_invariants_hold_in_every_state(name: str) -> None:
+    run = SMALL[name]
+    found = search(run.size, ends=run.ends)
+    assert (found.violated, found.trace) == (None, ())
+    assert run.fires <= found.fired
+    # An honest party whose keystore lives never finds itself restored.
+    assert "adopt" not in found.fired
+
+
+def walks(world: World, seed: int, count: int) -> Iterator[State]:
+    """Reachable states, on random ways as deep as they go."""
+    chance = random.Random(seed)
+    for _ in range(count):
+        state = world.canonical(world.start)
+        while True:
+            yield state
+            after = sorted({result for _, result in world.successors(state)})
+            if not after:
+                break
+            state = chance.choice(after)
+
+
+SAMPLED = {
+    "carries": Size(2, 3, 0, 1, TWO, 3),
+    "equal k": Size(2, 2, 1, 1, EQUAL, 2),
+    "liar": Size(2, 2, 0, 1, TWO, 3, extra=1, liar=True),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_any_subset_of_receipts_enables_nothing_that_the_model_misses(name: str) -> None:
+    world = World(SAMPLED[name])
+    chance = random.Random(3)
+    compared = 0
+    for state in islice(walks(world, 5, 100), 400):
+        receipts = world.receipts(state)
+        ordered = sorted(receipts, key=repr)
+        for keep in (0.3, 0.6, 0.9):
+            heard = frozenset(r for r in ordered if chance.random() < keep)
+            known = Knowledge(reading.count(world.attempts, heard), world.through(receipts))
+            for identifier in set(state):
+                modelled = {result for _, result in world.reach(identifier, state)} | {identifier}
+                assert {result for _, result in world.moves(identifier, known)} <= modelled
+                compared += 1
+    assert compared > 2000
+
+
+EXPLICIT = {
+    "refresh, carried": Size(2, 0, 2, 0, ONE, 2, explicit=True),
+    "leave and join": Size(2, 1, 1, 1, ONE, explicit=True),
+}
+
+
+@pytest.fixture(scope="module", params=EXPLICIT)
+def explored(request: pytest.FixtureRequest) -> World:
+    """A world all of whose states have been visited."""
+    world = World(EXPLICIT[request.param])
+    found = frontier = {world.canonical(world.start)}
+    while frontier:
+        frontier = {after for state in frontier for _, after in world.successors(state)} - found
+        found |= frontier
+    return world
+
+
+def met_moves(world: World) -> Iterator[tuple[int, Knowledge, Move]]:
+    for identifier, known in world.met():
+        for view in world.views(world.locals[identifier], known):
+            for move in enabled(view):
+                yield identifier, known, move
+
+
+def test_every_prefix_of_steps_leads_on(explored: World) -> None:
+    """A party that died after some steps comes, on the same knowledge, to where all of them would have led."""
+    names = set()
+    for identifier, known, move in met_moves(explored):
+        *stops, goal = [
+            explored.intern(result) for result in explored.prefixes(explored.locals[identifier], move.steps)
+        ]
+        if explored.within(explored.locals[goal]):
+            for stop in stops:
+                names.add(move.transition.name)
+                assert _comes_to(explored, stop, known, explored.locals[goal]), (move, explored.locals[stop])
+    assert {"deal", "store", "fail", "confirm", "accept confirmed", "erase"} <= names
+
+
+def _comes_to(world: World, start: int, known: Knowledge, goal: Local) -> bool:
+    """On the way everything else that is owed may be sent too."""
+    found, frontier = {start}, [start]
+    while frontier:
+        reached = [world.locals[each] for each in frontier]
+        if any(goal.sent <= local.sent and local._replace(sent=goal.sent) == goal for local in reached):
+            return True
+        frontier = list({result for each in frontier for _, result in world.moves(each, known)} - found)
+        found.update(frontier)
+    return False
+
+
+def test_nothing_leaves_that_the_journal_does_not_hold(explored: World) -> None:
+    seen = set()
+    for identifier, _, move in met_moves(explored):
+        record = explored.locals[identifier].acceptor
+        for step in move.steps:
+            record = step.record if isinstance(step, Journal) else record
+            if isinstance(step, Send):
+                seen.add(step.receipt.kind)
+                assert _covered(step, record), move
+    assert seen == set(Kind)
+
+
+def _covered(step: Send, record: Acceptor) -> bool:
+    if step.receipt.kind == Kind.DELETED:
+        return record.accepted == step.receipt.ballot
+    return step.receipt.kind == Kind.COMPLETED or step.receipt in record.said
