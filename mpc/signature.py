@@ -29,9 +29,18 @@ class Signature:
         """DER, 70 to 72 bytes as a rule."""
         return encode_dss_signature(self.r, self.s)
 
+    @property
+    def compact(self) -> bytes:
+        """r ‖ s ‖ v, 65 bytes: what the key is recovered from."""
+        return _GROUP.encode_scalar(self.r) + _GROUP.encode_scalar(self.s) + bytes((self.v,))
+
 
 def assemble(shares: Mapping[bytes, SignShare], nonce_point: Point, digest: bytes, child_key: bytes) -> Signature:
-    """s = Σw / Σu, made low and verified. A bad signature names no culprit."""
+    """s = Σw / Σu, made low and verified, its recovery id too. A bad signature names no culprit.
+
+    It is verified by recovering the key: a signer who turns Σw into −Σw changes v and nothing else, and then the
+    signature recovers another party's address.
+    """
     findings, w, u = Findings(), 0, 0
     for party, message in shares.items():
         with findings.about(party):
@@ -45,6 +54,14 @@ def assemble(shares: Mapping[bytes, SignShare], nonce_point: Point, digest: byte
     r, s = x_of_nonce % _GROUP.order, w * pow(u, -1, _GROUP.order) % _GROUP.order
     high = s > _GROUP.order // 2
     signature = Signature(r, _GROUP.order - s if high else s, 2 * (x_of_nonce >= _GROUP.order) + (odd ^ high))
-    if s == 0 or not PublicKey(child_key).verify(signature.der, digest, None):
+    if s == 0 or not _recovers(signature, digest, child_key):
         raise Abort("the signature is not valid")
     return signature
+
+
+def _recovers(signature: Signature, digest: bytes, child_key: bytes) -> bool:
+    """Whether ``child_key`` is the key that r, s and v recover: stronger than that r and s verify under it."""
+    try:
+        return PublicKey.from_signature_and_message(signature.compact, digest, None).format() == child_key
+    except ValueError:
+        return False

@@ -14,7 +14,7 @@ from mpc.group import SECP256K1 as G
 from mpc.hashing import TH
 from mpc.protocol import Frame
 from mpc.secret import Secret
-from mpc.sign import PairCheck, SignRequest, _commit, _is_multiple
+from mpc.sign import PairCheck, SignRequest, _commit, _is_multiple, _Signer
 from mpc.wire import Commitment, SignExtension, SignProduct, SignShare, encode
 from tests.mpc.simulator import (
     Lie,
@@ -182,6 +182,25 @@ def test_a_wrong_share_aborts_and_blames_nobody() -> None:
     assert type(outcome) is Abort
     assert "add up" in outcome.reason
     assert not [frame for frame in network.sent if frame.round == 3]
+
+
+def test_a_negated_sum_is_no_signature() -> None:
+    """Who speaks last makes Σw its negative: s comes out the same, only the recovery id is another."""
+    honest = {}
+    share = _Signer.signature_share
+
+    def watched(signer: _Signer, digest: bytes, x_of_nonce: int) -> SignShare:
+        honest[signer._session.me.public] = share(signer, digest, x_of_nonce)
+        return honest[signer._session.me.public]
+
+    def negate(message: SignShare) -> None:
+        total = sum(G.decode_scalar(one.w) for one in honest.values())
+        message.w = G.encode_scalar(G.decode_scalar(message.w) - 2 * total)
+
+    with patch.object(_Signer, "signature_share", watched), telling(broadcast(3, SignShare, negate)):
+        outcome = run_sign(KEY, PAIR[::-1], request())[VICTIM]
+    assert set(honest) == {CULPRIT, VICTIM}
+    assert type(outcome) is Abort
 
 
 def test_a_split_view_of_the_commitments_ends_without_a_signature() -> None:
