@@ -166,21 +166,21 @@ def complaint(me: Identity, private: Frame, opening: Frame, key: bytes) -> bytes
     return encode(Complaint(private=private.body, opening=opening.body, key=key, signature=signature))
 
 
-def judge(evidence: bytes, group: Group, coordinates: Mapping[bytes, int]) -> Blame:
+def judge(evidence: bytes, group: Group, sid: bytes, coordinates: Mapping[bytes, int]) -> Blame:
     """Who lied: the dealer, or, if the opened sub-share is right or does not open, who complained.
 
-    ``coordinates`` are the receiving quorum's.  Raises Malformed for evidence that proves nothing about anybody.
+    ``coordinates`` are the receiving quorum's in the session ``sid``: in another session a party's coordinate may be
+    another, and a right sub-share wrong.  Raises Malformed for evidence that proves nothing about anybody.
     """
     parsed = decode(Complaint, evidence)
     private, opening = frame_of(parsed.private), frame_of(parsed.opening)
-    if private is None or opening is None or private.receiver not in coordinates:
-        raise Malformed("complaint: not about this quorum")
+    if private is None or opening is None or parsed.private[3:35] != sid or private.receiver not in coordinates:
+        raise Malformed("complaint: not about this session and quorum")
     complainer, dealer = private.receiver, private.sender
     if not verify(complainer, "complaint", (parsed.private, parsed.opening, parsed.key), parsed.signature):
         raise Malformed("complaint: signature")
     false_complaint = Blame({complainer}, "a complaint about a right sub-share")
-    session = parsed.private[3:35]
-    sealed, published = open_body(private, "message", session), open_body(opening, "message", session)
+    sealed, published = open_body(private, "message", sid), open_body(opening, "message", sid)
     same_place = opening.sender == dealer and opening.receiver == BROADCAST
     if sealed is None or published is None or not same_place or not private.round == opening.round == DEAL_ROUND:
         return false_complaint

@@ -12,6 +12,7 @@ from mpc.dealing import Complaint, Dealing, judge
 from mpc.envelope import make_body
 from mpc.errors import Abort, Blame, Malformed, ParameterMismatch
 from mpc.group import SECP256K1
+from mpc.hashing import TH
 from mpc.keygen import KeygenConfig, KeygenResult, KeygenStatement, keygen, verify_preimage
 from mpc.protocol import BROADCAST, Frame, SystemRng
 from mpc.shares import PairState, Share, UncheckedShare
@@ -230,8 +231,13 @@ def evidence_of_a_wrong_share() -> bytes:
 COORDINATES = ranks(one.public for one in PARTIES)
 
 
+def judged(evidence: bytes, coordinates: dict[bytes, int] = COORDINATES) -> Blame:
+    """By somebody of the session that the evidence is about."""
+    return judge(evidence, SECP256K1, decode(Complaint, evidence).private[3:35], coordinates)
+
+
 def test_a_complaint_convinces_others() -> None:
-    verdict = judge(evidence_of_a_wrong_share(), SECP256K1, COORDINATES)
+    verdict = judged(evidence_of_a_wrong_share())
     assert (verdict.culprits, verdict.ban) == ({CULPRIT}, False)
 
 
@@ -244,16 +250,16 @@ def test_a_complaint_that_does_not_open_falls_back(change_it: Callable[[bytes], 
     parsed.signature = identity_of(VICTIM).sign("complaint", parsed.private, parsed.opening, parsed.key)
     if len(parsed.key) != 32:
         with pytest.raises(Malformed):
-            judge(encode(parsed), SECP256K1, COORDINATES)
+            judged(encode(parsed))
     else:
-        assert judge(encode(parsed), SECP256K1, COORDINATES).culprits == {VICTIM}
+        assert judged(encode(parsed)).culprits == {VICTIM}
 
 
 def test_a_complaint_that_its_complainer_did_not_sign_proves_nothing() -> None:
     parsed = decode(Complaint, evidence_of_a_wrong_share())
     parsed.signature = identity_of(BYSTANDER).sign("complaint", parsed.private, parsed.opening, parsed.key)
     with pytest.raises(Malformed):
-        judge(encode(parsed), SECP256K1, COORDINATES)
+        judged(encode(parsed))
 
 
 def test_a_complaint_about_a_right_share_falls_back_on_who_complains() -> None:
@@ -269,7 +275,11 @@ def test_a_complaint_about_a_right_share_falls_back_on_who_complains() -> None:
     sealed = next(f for f in network.sent if f.round == 2 and f.sender == CULPRIT and f.receiver == VICTIM)
     opening = next(f for f in network.sent if f.round == 2 and f.sender == CULPRIT and f.receiver == BROADCAST)
     evidence = dealing.complaint(identity_of(VICTIM), sealed, opening, sessions[VICTIM].receive_key(CULPRIT))
-    assert judge(evidence, SECP256K1, COORDINATES).culprits == {VICTIM}
+    assert judged(evidence).culprits == {VICTIM}
+    # In another quorum the victim's coordinate is another: the same sub-share would be a lie there.
+    assert judged(evidence, {VICTIM: COORDINATES[VICTIM] + 1}).culprits == {CULPRIT}
+    with pytest.raises(Malformed, match="session"):
+        judge(evidence, SECP256K1, TH("another session"), COORDINATES)
 
 
 def identity_of(public: bytes) -> Any:

@@ -169,15 +169,17 @@ def test_a_deal_from_who_does_not_deal_is_blamed() -> None:
 
 
 def test_a_wrong_sub_share_is_proved_to_the_others() -> None:
+    network = Network()
     with telling(LIES["R2 a wrong sub-share"][0]):
-        outcomes = run()
+        outcomes = run(network)
     blame = outcomes[JOINER]
     assert isinstance(blame, Blame)
     coordinates = ranks(one.public for one in identities(NEW))
-    assert judge(blame.evidence, G, coordinates).culprits == {CULPRIT}
+    sid = next(frame.body[3:35] for frame in network.sent if frame.round == 1)
+    assert judge(blame.evidence, G, sid, coordinates).culprits == {CULPRIT}
     assert isinstance(outcomes[VICTIM], Stalled)
     with pytest.raises(Malformed):
-        judge(blame.evidence, G, {CULPRIT: 1})
+        judge(blame.evidence, G, sid, {CULPRIT: 1})
 
 
 def test_a_split_view_of_the_promises_aborts_by_the_echo() -> None:
