@@ -1,0 +1,61 @@
+"""Documents say what is there: links lead somewhere, every route, setting and error type stands in its table."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from keys.urls import SCHEMES
+from vertex.errors import ERROR_STATUS
+
+HOUSE = Path(__file__).resolve().parent.parent.parent
+DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md")])
+SETTING = re.compile(r"VERTEX_[A-Z_]+|DATABASE_URL|REDIS_URL")
+
+
+def text(name: str) -> str:
+    return (HOUSE / name).read_text()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_links_lead_somewhere(document: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text())
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_setting_is_described() -> None:
+    read = set(re.findall(rf'env(?:\.\w+)?\("({SETTING.pattern})"', text("vertex/settings.py")))
+    described = set(SETTING.findall(text("docs/operators.md")))
+    assert len(read) > 20
+    assert described == read
+
+
+def routes(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for each in resolver.url_patterns:
+        path = prefix + str(each.pattern)
+        if isinstance(each, URLPattern):
+            yield "/" + path
+        elif not path.startswith("console/"):
+            yield from routes(each, path)
+
+
+def normal(route: str) -> str:
+    """Without names of parameters, and with `{s}` for a scheme."""
+    for scheme in SCHEMES:
+        route = route.replace(f"/{scheme.value}/", "/{s}/")
+    return re.sub(r"<[^>]*>|\{(?!s\})\w+\}", "{}", route)
+
+
+def test_every_route_is_described() -> None:
+    described = {normal(route) for route in re.findall(r"`(/[^`?]*)", text("docs/api.md"))}
+    assert described == {normal(route) for route in routes(get_resolver())}
+
+
+def test_error_types_are_those_of_the_table() -> None:
+    section = text("docs/api.md").partition("## Error types")[2]
+    described = set(re.findall(r"`([a-z_]+)`", section))
+    assert len(described) > 15
+    assert described <= ERROR_STATUS.keys()
