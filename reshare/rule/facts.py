@@ -179,6 +179,16 @@ def count(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts
         complete.update(b for b, parties in deletions.items() if len(parties) >= deleted_needed(attempt))
         proposed.update(promises)
         carriable.update(b for b, heard in promises.items() if may_carry(b, heard, attempts))
-    highest = max((item.k for item in (*receipts, *attempts)), default=0)
-    sets = (frozenset(rids) for rids in (stored, failed, committed, aborted, unanimous, deleting))
-    return Facts(*sets, frozenset(complete), frozenset(proposed), frozenset(carriable), highest)
+    heard, known = (receipt.k for receipt in receipts), (attempt.k for attempt in attempts)
+    return Facts(
+        stored=frozenset(stored),
+        failed=frozenset(failed),
+        committed=frozenset(committed),
+        aborted=frozenset(aborted),
+        unanimous=frozenset(unanimous),
+        deleting=frozenset(deleting),
+        complete=frozenset(complete),
+        proposed=frozenset(proposed),
+        carriable=frozenset(carriable),
+        highest=max((*heard, *known), default=0),
+    )

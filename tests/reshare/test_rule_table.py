@@ -24,6 +24,7 @@ from tests.reshare.test_rule_facts import ATTEMPT, DIGEST, OTHER, RID, A, B, C, 
 
 STORED = said(Kind.STORED, A, B, D)
 COMMITTED = STORED | said(Kind.CONFIRMED, A, B)
+ABORTED = STORED | said(Kind.ABORTED, A, B)
 COMPLETE = COMMITTED | said(Kind.DELETED, A, B)
 CONFIRMED = Acceptor(promised=ATTEMPT.ballot, said=frozenset(said(Kind.CONFIRMED, A)))
 ACCEPTED = Acceptor(promised=ATTEMPT.ballot, accepted=ATTEMPT.ballot)
@@ -54,8 +55,9 @@ def move(seen: View, name: str) -> Move:
     return next(found for found in enabled(seen) if found.transition.name == name)
 
 
-QUARANTINED = {"new": {RID: New.QUARANTINED}, "new_keys": frozenset({RID})}
-PARKED = {"new": {RID: New.PARKED}, "new_keys": frozenset({RID})}
+QUARANTINED: dict[str, Any] = {"new": {RID: New.QUARANTINED}, "new_keys": frozenset({RID})}
+GONE: dict[str, Any] = {"old": Old.ERASED, "old_key": False}
+PARKED: dict[str, Any] = {"new": {RID: New.PARKED}, "new_keys": frozenset({RID})}
 CASES: list[tuple[str, View, set[str]]] = [
     ("deals in its first attempt", view(runs={RID: Run.HELLO}), {"deal"}),
     ("never below a promise", view(runs={RID: Run.HELLO}, acceptor=HIGHER), set()),
@@ -64,7 +66,7 @@ CASES: list[tuple[str, View, set[str]]] = [
         view(runs={RID: Run.HELLO}, acceptor=ACCEPTED, old=Old.ERASED, old_key=False),
         {"attest", "book"},
     ),
-    ("never without its share", view(runs={RID: Run.HELLO}, old_key=False, old=Old.ERASED), set()),
+    ("never without its share", view(runs={RID: Run.HELLO}, **GONE), set()),
     ("stores what the protocol made", view(D, runs={RID: Run.THROUGH}), {"store"}),
     ("stores what is sealed after a crash", view(D, new_keys=frozenset({RID})), {"store"}),
     ("says that it failed", view(D, runs={RID: Run.FAILED}), {"fail"}),
@@ -98,16 +100,16 @@ CASES: list[tuple[str, View, set[str]]] = [
         view(D, receipts=COMMITTED, acceptor=Acceptor(said=frozenset(STORED)), **QUARANTINED),
         set(),
     ),
-    ("parks when aborted", view(D, receipts=STORED | said(Kind.ABORTED, A, B), **QUARANTINED), {"park"}),
-    ("keeps what is parked", view(D, receipts=STORED | said(Kind.ABORTED, A, B), **PARKED), set()),
+    ("parks when aborted", view(D, receipts=ABORTED, **QUARANTINED), {"park"}),
+    ("keeps what is parked", view(D, receipts=ABORTED, **PARKED), set()),
     (
         "drops it when all aborted",
-        view(D, receipts=STORED | said(Kind.ABORTED, A, B, C), **PARKED),
+        view(D, receipts=ABORTED | said(Kind.ABORTED, C), **PARKED),
         {"discard unanimous"},
     ),
     (
         "or by order",
-        view(D, receipts=STORED | said(Kind.ABORTED, A, B), orders=orders(OrderKind.DROP), **PARKED),
+        view(D, receipts=ABORTED, orders=orders(OrderKind.DROP), **PARKED),
         {"discard parked"},
     ),
     ("no drop while open", view(D, receipts=STORED, orders=orders(OrderKind.DROP), **PARKED), set()),

@@ -10,7 +10,7 @@ from reshare.rule import facts, guards, table, view
 from reshare.rule.facts import promises_needed
 from reshare.rule.steps import Database, Erase, Send
 from reshare.rule.table import TABLE, Transition
-from reshare.rule.types import Ballot, Kind, Run
+from reshare.rule.types import Ballot, Kind, Old, Run
 from tests.reshare.model.world import Size
 
 _ONE = ((1, b"a"),)
@@ -120,7 +120,7 @@ def _send_first(seen: Any, attempt: Any, ballot: Ballot) -> Any:
 
 
 def _erase_unnamed(seen: Any, attempt: Any, ballot: Any) -> Any:
-    return Erase(b""), Database(old=table.Old.ERASED)
+    return Erase(b""), Database(old=Old.ERASED)
 
 
 def _attest_early(seen: Any, attempt: Any, ballot: Ballot) -> bool:
