@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster.process import Child, base_env, python, spawn
 from cluster.relay import ready
+from cluster.rundir import TMPFS
 
 WEB, WORKER, LISTEN = PROCESSES = ("web", "worker", "listen")
 OPERATORS = "operators"
@@ -100,7 +101,17 @@ class Vertex:
             self.port = listener.getsockname()[1]
             gunicorn = python("-m", "gunicorn", "vertex.wsgi", "--bind", f"fd://{listener.fileno()}")
             threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "64", "--keep-alive", "75"]
-            rest = ["--timeout", "120", "--graceful-timeout", "5", "--no-control-socket", "--name", self.name]
+            rest: list[str | Path] = [
+                "--timeout",
+                "120",
+                "--graceful-timeout",
+                "5",
+                "--no-control-socket",
+                "--name",
+                self.name,
+            ]
+            if TMPFS.is_dir():  # gunicorn touches a file there at each turn of its loop
+                rest += ["--worker-tmp-dir", TMPFS]
             self._spawn(WEB, [*gunicorn, *threads, *rest], pass_fds=[listener.fileno()])
 
     def _spawn(

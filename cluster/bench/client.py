@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,9 +71,13 @@ class Party:
     key_id: str
     keygen_id: str
 
-    @property
-    def state(self) -> str:
-        return str(self.at.user.get(f"/keys/{self.key_id}")["state"])
+    def calls(self, path: str, body: dict[str, Any]) -> Callable[[], Any]:
+        """A call about this key, to be made."""
+        return partial(self.at.user.post, path, body | {"key_id": self.key_id})
+
+    def is_in(self, state: str) -> bool:
+        """Whether the share is in that state now."""
+        return bool(self.at.user.get(f"/keys/{self.key_id}")["state"] == state)
 
 
 def all_at_once(pool: Executor, calls: Sequence[Callable[[], Any]]) -> list[Any]:

@@ -61,10 +61,7 @@ def run_sign(signers: list[Identity], keys: Results) -> Run:
     """A signature of these signers."""
     request = SignRequest(room="bench", size=len(signers), digest=bytes(range(32)))
     return run(
-        {
-            one.public: sign(one, keys[one.public].share, keys[one.public].pairs, request, SystemRng())
-            for one in signers
-        }
+        {one.public: sign(one, keys[one.public].share, keys[one.public].pairs, request, SystemRng()) for one in signers}
     )
 
 

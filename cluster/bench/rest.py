@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from cluster.bench.client import Party, Refused, User, all_at_once
@@ -28,7 +29,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
         bench = Bench([User.at(vertex) for vertex in cluster.vertices], pool)
         count = warm_ups + runs
         say(f"over REST: {count} times keygen 2-of-3")
-        times, keys = _each(bench.keygen, range(count))
+        made = [bench.keygen() for _ in range(count)]
+        times, keys = [seconds for seconds, _ in made], [key for _, key in made]
         yield of_times("keygen rest p50 2-of-3", times[warm_ups:], bar=BARS["keygen"])
         say(f"over REST: {count} times sign 2-of-3")
         rooms = [bench.room(2) for _ in range(count)]
@@ -36,7 +38,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
         yield of_times("sign rest p50 2-of-3", times[warm_ups:], bar=BARS["sign"])
         yield of_times("sign rest p95 2-of-3", times[warm_ups:], share=0.95)
         say(f"over REST: {count} times reshare 2-of-3 to 3-of-5, confirmed")
-        resharing, pauses = [], []
+        resharing: list[float] = []
+        pauses: list[float] = []
         for key in keys:
             seconds, new = bench.reshare(key)
             resharing.append(seconds)
@@ -54,29 +57,17 @@ class Bench:
     def room(self, size: int) -> str:
         return str(self._users[0].user.post("/create-room", {"room_size": size})["room_uuid"])
 
-    def keygen(self, _number: int = 0) -> tuple[float, list[Party]]:
+    def keygen(self) -> tuple[float, list[Party]]:
         """A 2-of-3 key of the first three vertices."""
         parties = [user.create() for user in self._users[:3]]
-        body = {"num_parties": 3, "threshold": 2, "room_uuid": self.room(3)}
-        seconds, _ = self._together(
-            [
-                lambda party=party: party.at.user.post(
-                    "/ecdsa/keygen", body | {"key_id": party.key_id, "others_keygen_ids": _ids(parties)}
-                )
-                for party in parties
-            ]
-        )
+        body = {"num_parties": 3, "threshold": 2, "others_keygen_ids": _ids(parties), "room_uuid": self.room(3)}
+        seconds, _ = self._together([party.calls("/ecdsa/keygen", body) for party in parties])
         return seconds, parties
 
     def sign(self, signers: Sequence[Party], room: str) -> float:
         """A signature; RuntimeError if the signers answer different ones."""
         body = {"msg": "00" * 32, "hash_algo": "none", "room_uuid": room}
-        seconds, answers = self._together(
-            [
-                lambda party=party: party.at.user.post("/ecdsa/sign", body | {"key_id": party.key_id})
-                for party in signers
-            ]
-        )
+        seconds, answers = self._together([party.calls("/ecdsa/sign", body) for party in signers])
         if any(answer != answers[0] for answer in answers):
             raise RuntimeError("the signers answered different signatures")
         return seconds
@@ -85,22 +76,13 @@ class Bench:
         """From three to five parties: two stay, one leaves, three join. Until all new shares are quarantined."""
         staying, leaving, joining = old[:2], old[2:], [user.create() for user in self._users[3:]]
         new = [*staying, *joining]
-        roles = {"existing-party": staying, "departing-party": leaving, "new-party": joining}
+        roles = {"existing-party": staying, "new-party": joining, "departing-party": leaving}
         body = {"keygen_ids": _ids(new), "new_threshold": 3, "room_uuid": self.room(len(old) + len(joining))}
         seconds, answers = self._together(
-            [
-                lambda party=party, role=role: party.at.user.post(
-                    f"/ecdsa/reshare/{role}", body | {"key_id": party.key_id}
-                )
-                for role, parties in roles.items()
-                for party in parties
-            ]
+            [party.calls(f"/ecdsa/reshare/{role}", body) for role, parties in roles.items() for party in parties]
         )
-        made = {answer["key_id"] for answer in answers}
-        ids = [answer["key_id"] for answer in answers[:2]] + [party.key_id for party in joining]
-        if not made >= set(ids):
-            raise RuntimeError("a joining party's new share is not the key that it created")
-        return seconds, [replace(party, key_id=key_id) for party, key_id in zip(new, ids, strict=True)]
+        answers.pop()  # the leaver's: its old key
+        return seconds, [replace(party, key_id=answer["key_id"]) for party, answer in zip(new, answers, strict=True)]
 
     def pause(self, old: list[Party], new: list[Party]) -> float:
         """Confirms two deletions; from the second confirmation, which commits, to the new quorum's first signature."""
@@ -108,7 +90,7 @@ class Bench:
         _confirm(old[0])
         begun = _confirm(old[1])
         for party in signers:
-            _until(lambda party=party: party.state == "active")
+            _until(partial(party.is_in, "active"))
         self.sign(signers, room)
         return time.perf_counter() - begun
 
@@ -116,11 +98,6 @@ class Bench:
         begun = time.perf_counter()
         answers = all_at_once(self._pool, calls)
         return time.perf_counter() - begun, answers
-
-
-def _each(once: Callable[[int], tuple[float, Any]], numbers: range) -> tuple[list[float], list[Any]]:
-    done = [once(number) for number in numbers]
-    return [seconds for seconds, _ in done], [made for _, made in done]
 
 
 def _ids(parties: Sequence[Party]) -> list[str]:
