@@ -101,18 +101,10 @@ class Vertex:
             self.port = listener.getsockname()[1]
             gunicorn = python("-m", "gunicorn", "vertex.wsgi", "--bind", f"fd://{listener.fileno()}")
             threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "64", "--keep-alive", "75"]
-            rest: list[str | Path] = [
-                "--timeout",
-                "120",
-                "--graceful-timeout",
-                "5",
-                "--no-control-socket",
-                "--name",
-                self.name,
-            ]
-            if TMPFS.is_dir():  # gunicorn touches a file there at each turn of its loop
-                rest += ["--worker-tmp-dir", TMPFS]
-            self._spawn(WEB, [*gunicorn, *threads, *rest], pass_fds=[listener.fileno()])
+            rest = ["--timeout", "120", "--graceful-timeout", "5", "--no-control-socket", "--name", self.name]
+            # Where gunicorn touches a file at each turn of its loop.
+            touched = ["--worker-tmp-dir", TMPFS] if TMPFS.is_dir() else []
+            self._spawn(WEB, [*gunicorn, *threads, *rest, *touched], pass_fds=[listener.fileno()])
 
     def _spawn(
         self,
