@@ -33,6 +33,9 @@ def main() -> int:
             console.print_exception()
             console.print(f"[bold red]FAILED[/] {failed}", highlight=False)
             return 1
+        except KeyboardInterrupt:
+            console.print("interrupted")
+            return 130
         console.print(story.table())
     console.print("[bold green]Every step held.[/]")
     return 0

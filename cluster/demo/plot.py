@@ -54,7 +54,7 @@ class Wallet:
         self.last = b""
         self._nonce = 0
 
-    def next(self) -> ethereum.Transaction:
+    def _next(self) -> ethereum.Transaction:
         return ethereum.Transaction(
             chain_id=1,
             nonce=self._nonce,
@@ -67,7 +67,7 @@ class Wallet:
 
     def pay(self, signers: Sequence[Party]) -> str:
         """Signs the next transaction, checks it in two libraries, and tells of it."""
-        transaction = self.next()
+        transaction = self._next()
         signature = client.sign(signers, transaction.message())
         raw = transaction.signed(signature)
         check(ethereum.sender(raw) == self.address, "the transaction's sender, recovered, is not the key's address")
@@ -80,12 +80,10 @@ class Wallet:
 
     def refuses(self, signers: Sequence[Party], expected: dict[str, str]) -> str:
         """Nobody gets a signature, and the parties named get the error named."""
-        got = dict(zip((party.name for party in signers), self._refusals(signers), strict=True))
+        errors = client.sign_refusals(signers, self._next().message())
+        got = dict(zip((party.name for party in signers), errors, strict=True))
         check({name: got[name] for name in expected} == expected, f"expected {expected}, got {got}")
         return ", ".join(f"{name}: {error}" for name, error in got.items())
-
-    def _refusals(self, signers: Sequence[Party]) -> list[str]:
-        return client.sign_refusals(signers, self.next().message())
 
 
 def first_reshare(story: Story, cluster: Cluster, wallet: Wallet, old: Sequence[Party]) -> list[Party]:
