@@ -129,7 +129,8 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
             raise ParameterMismatch("role")
         dealers += [party] if deals else []
     extras = {party: decode(ReshareExtra, hello.extra) for party, hello in hellos.items()}
-    k = 1 + max(extra.highest_k for extra in extras.values())
+    # A joiner has seen no attempt of this sharing: its word could only use up the numbers that are left.
+    k = 1 + max((extra.highest_k for party, extra in extras.items() if party in old.identities), default=0)
     sid = session_id(config_hash("reshare", fields, k.to_bytes(4, "big")), hellos, ranks(hellos))
     complete = HelloComplete(
         rid=TH("rid", sid),

@@ -130,7 +130,7 @@ def hello_complete(network: Network, party: bytes) -> HelloComplete:
 
 def test_everybody_names_the_attempt_alike_and_the_hellos_prove_it() -> None:
     network = Network()
-    run("ABCD", "ABD", 2, network, A={"highest_k": 4, "receipts": (b"one", b"two")}, D={"highest_k": 2})
+    run("ABCD", "ABD", 2, network, A={"highest_k": 4, "receipts": (b"one", b"two")}, B={"highest_k": 2})
     completes = [hello_complete(network, party) for party in network.checkpoints]
     assert len(completes) == 4
     for complete in completes:
@@ -140,6 +140,20 @@ def test_everybody_names_the_attempt_alike_and_the_hellos_prove_it() -> None:
     assert (set(first.dealers), set(first.participants)) == ({A, B, C}, {A, B, C, identity("D").public})
     assert first.receipts[A] == (b"one", b"two")
     assert (first.store_by, first.vote_by, first.old_t, first.new_t) == (120, 604_800, 2, 2)
+
+
+def test_a_joiner_does_not_number_the_attempt() -> None:
+    """Else one that says the highest number of all would leave none for any later attempt of this sharing."""
+    network = Network()
+    run("ABCD", "ABD", 2, network, A={"highest_k": 4}, D={"highest_k": 2**31 - 2})
+    assert {hello_complete(network, party).k for party in network.checkpoints} == {5}
+
+
+def test_a_joiner_does_not_number_the_attempt() -> None:
+    """Else one that says the highest number of all would leave none for any later attempt of this sharing."""
+    network = Network()
+    run("ABCD", "ABD", 2, network, A={"highest_k": 4}, D={"highest_k": 2**31 - 2})
+    assert {hello_complete(network, party).k for party in network.checkpoints} == {5}
 
 
 def test_two_attempts_have_two_names() -> None:
