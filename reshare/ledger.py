@@ -83,10 +83,11 @@ def follow(row: Reshare, attempt: Attempt, view: View) -> None:
     heard = [receipt for receipt in view.receipts if about(receipt, attempt)]
     stored = {receipt.party for receipt in heard if receipt.kind == Kind.STORED}
     complete = attempt.rid in view.facts.stored
+    opened = {bytes(deletion.party): deletion for deletion in Deletion.objects.filter(attempt=row.attempt)}
     for party in attempt.old:
         if party == view.me and row.old_share is None:
             continue
-        deletion = open_row(row, party, stored)
+        deletion = opened.get(party) or open_row(row, party, stored)
         if complete and deletion.ready_at is None:
             audit.deletion_ready(deletion=deletion, statement=statement_of(row, party, stored))
         if not deletion.own and (state := _said(party, heard)) is not None and state != deletion.state:

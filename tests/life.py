@@ -1,7 +1,7 @@
 """Several parties on one vertex: a relay in memory, tasks on request, keystore in a directory of the test's own.
 
-Sessions run in the test's thread and park at once where they would wait, so nothing here sleeps. Signing can't park: its
-parties run in threads of their own.
+Sessions run in the test's thread and park at once where they would wait, so nothing here sleeps. Signing can't park:
+its parties run in threads of their own.
 """
 
 import threading

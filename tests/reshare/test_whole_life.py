@@ -1,4 +1,4 @@
-"""Key generation, a signature, a reshare, its confirmations, and a signature of the new quorum: through the sessions."""
+"""Key generation, signature, reshare, confirmations, signature of the new quorum: through the sessions."""
 
 from audit.models import Deletion, Event
 from keys.models import KeyShare, ProtocolSession

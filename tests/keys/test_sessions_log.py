@@ -1,0 +1,210 @@
+"""The durable record of a session: the same bytes again, the first message of a slot for ever, and a database that was
+rolled back."""
+
+from typing import Any
+
+import pytest
+
+from keys.keystore import keystore
+from keys.models import Operation, ProtocolSession, SessionMessage
+from keys.sessions import services, worker
+from keys.sessions.lease import Lease
+from keys.sessions.log import RolledBack, SessionLog, session_material_destroy
+from mpc.protocol import Frame
+from relay.client import Message, RelayUnavailable
+from tests.life import Party, Vertex
+
+State = ProtocolSession.State
+ME, YOU = bytes(32), bytes([1] * 32)
+
+
+@pytest.fixture
+def parties(vertex: Vertex) -> list[Party]:
+    """Two parties whose key generation is ready for a worker."""
+    made = [vertex.party(name) for name in "ab"]
+    room = vertex.room(2)
+    for party in made:
+        vertex.ask_keygen(party, made, 2, room)
+    return made
+
+
+def session_of(party: Party) -> ProtocolSession:
+    return ProtocolSession.objects.select_related("share__identity").get(share_id=party.key_id)
+
+
+def held(party: Party) -> tuple[ProtocolSession, Lease]:
+    session = session_of(party)
+    ProtocolSession.objects.filter(id=session.id).update(fence=77)
+    return session_of(party), Lease(session.id, 77)
+
+
+def frame(body: bytes, round: int = 1, sender: bytes = YOU) -> Frame:
+    return Frame(round, sender, b"", body)
+
+
+def test_seed_and_messages_are_found_again_and_sealed_at_rest(parties: list[Party]) -> None:
+    session, lease = held(parties[0])
+    log = SessionLog(session, lease)
+    log.send(0, (frame(b"hello, sent", 0, ME),))
+    log.receive(0, [frame(b"hello, heard", 0)])
+    again = SessionLog(session_of(parties[0]), lease)
+    assert again.seed == log.seed
+    assert len(again.seed) == 32
+    assert again.inbound(0) == [frame(b"hello, heard", 0)]
+    again.send(0, (frame(b"hello, sent", 0, ME),))
+    stored = b"".join(bytes(row.sealed) for row in SessionMessage.objects.all())
+    assert b"hello" not in stored
+    assert log.seed not in bytes(session_of(parties[0]).sealed_seed or b"")
+
+
+def test_the_first_message_of_a_slot_stays(parties: list[Party]) -> None:
+    session, lease = held(parties[0])
+    log = SessionLog(session, lease)
+    log.receive(1, [frame(b"first")])
+    log.receive(1, [frame(b"second")])
+    assert SessionLog(session_of(parties[0]), lease).inbound(1) == [frame(b"first")]
+
+
+def test_a_replay_that_makes_other_bytes_ends(parties: list[Party]) -> None:
+    session, lease = held(parties[0])
+    SessionLog(session, lease).send(0, (frame(b"one", 0, ME),))
+    with pytest.raises(RolledBack, match="other messages"):
+        SessionLog(session_of(parties[0]), lease).send(0, (frame(b"two", 0, ME),))
+
+
+@pytest.mark.parametrize("lost", ["round", "all", "key"])
+def test_a_database_that_was_rolled_back_is_unmasked(parties: list[Party], lost: str) -> None:
+    session, lease = held(parties[0])
+    log = SessionLog(session, lease)
+    log.send(0, (frame(b"0", 0, ME),))
+    log.send(1, (frame(b"1", 1, ME),))
+    if lost == "round":
+        SessionMessage.objects.filter(outbound=True, round=1).delete()
+    elif lost == "all":
+        SessionMessage.objects.all().delete()
+        ProtocolSession.objects.update(data_key=None, sealed_seed=None)
+    else:
+        keystore().keys.destroy(str(session.data_key))
+    with pytest.raises(RolledBack):
+        SessionLog(session_of(parties[0]), lease)
+
+
+def test_a_stored_message_that_was_moved_to_another_slot_does_not_open(parties: list[Party]) -> None:
+    session, lease = held(parties[0])
+    SessionLog(session, lease).receive(1, [frame(b"1")])
+    SessionMessage.objects.update(round=2)
+    with pytest.raises(RolledBack):
+        SessionLog(session_of(parties[0]), lease)
+
+
+def test_a_round_is_in_the_journal_before_it_can_leave(parties: list[Party], monkeypatch: pytest.MonkeyPatch) -> None:
+    session, lease = held(parties[0])
+    log = SessionLog(session, lease)
+    monkeypatch.setattr(keystore().journal, "replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        log.send(0, (frame(b"0", 0, ME),))
+
+
+def test_what_is_destroyed_stays_destroyed(parties: list[Party]) -> None:
+    session, lease = held(parties[0])
+    SessionLog(session, lease).send(0, (frame(b"0", 0, ME),))
+    session = session_of(parties[0])
+    for _ in range(2):
+        session_material_destroy(session)
+    assert not keystore().keys.exists(str(session.data_key))
+    assert keystore().journal.list("session/") == []
+    with pytest.raises(RolledBack):
+        SessionLog(session, lease)
+
+
+def test_a_key_generation_that_dies_after_any_round_goes_on_with_the_same_bytes(
+    vertex: Vertex, parties: list[Party]
+) -> None:
+    """Every wake replays from the log: each message is posted again, and the relay keeps the first."""
+    posted: dict[Any, set[bytes]] = {}
+    exchange = vertex.relay.exchange
+
+    def watched(room: str, *, messages: Any = (), **rest: Any) -> Any:
+        for message in messages:
+            posted.setdefault((message.sender, message.round, message.receiver, message.session), set()).add(
+                message.body
+            )
+        return exchange(room, messages=messages, **rest)
+
+    vertex.relay.exchange = watched  # type: ignore[method-assign]
+    vertex.run()
+    assert [party.state for party in parties] == ["active"] * 2
+    rounds = {place[1] for place in posted if place[3] == "protocol"}
+    assert rounds == {0, 1, 2, 3, 4}
+    assert all(len(bodies) == 1 for bodies in posted.values()), "another body in the same slot"
+    assert not SessionMessage.objects.exists()
+    assert keystore().journal.list("session/") == []
+    assert set(ProtocolSession.objects.values_list("state", "data_key")) == {("done", None)}
+
+
+def test_a_rolled_back_session_is_destroyed_and_says_so(vertex: Vertex, parties: list[Party]) -> None:
+    assert worker.work("protocol")
+    [begun] = ProtocolSession.objects.filter(state="running")
+    begun.messages.all().delete()
+    services.wake(begun)
+    vertex.run()
+    begun.refresh_from_db()
+    assert (begun.state, begun.data_key) == (State.FAILED, None)
+    assert "does not know" in Operation.objects.get(id=begun.operation_id).result["err_msg"]
+
+
+@pytest.mark.parametrize("when", ["round", "deadline"])
+def test_a_relay_that_is_down_parks_a_session_until_its_deadline(
+    vertex: Vertex, parties: list[Party], when: str
+) -> None:
+    vertex.relay.down = RelayUnavailable("down")
+    if when == "deadline":
+        ProtocolSession.objects.update(deadline="2020-01-01T00:00:00Z")
+    while worker.work("protocol"):
+        pass
+    states = set(ProtocolSession.objects.values_list("state", flat=True))
+    if when == "deadline":
+        assert states == {"failed"}
+        assert not ProtocolSession.objects.filter(data_key__isnull=False).exists(), "its traffic can't be opened later"
+        return
+    assert states == {"running"}
+    assert set(ProtocolSession.objects.values_list("lease_until", flat=True)) == {None}
+    vertex.relay.down = None
+    vertex.run()
+    assert [party.state for party in parties] == ["active"] * 2
+
+
+def test_a_message_that_nobody_signed_blames_nobody(vertex: Vertex, parties: list[Party]) -> None:
+    """Whoever may post can take another's slot: the session ends at its deadline, without a culprit."""
+    room, a = next(iter(vertex.relay.rooms)), parties[0].identity.hex()
+    vertex.relay.exchange(room, party=a, messages=[Message("protocol", 1, a, "", b"garbage")])
+    vertex.run()
+    assert set(ProtocolSession.objects.values_list("state", "round")) == {("running", 1), ("running", 2)}
+    ProtocolSession.objects.update(deadline="2020-01-01T00:00:00Z")
+    vertex.run()
+    assert set(ProtocolSession.objects.values_list("state", flat=True)) == {"failed"}
+    messages = [operation.result["err_msg"] for operation in Operation.objects.all()]
+    assert any(": no message from" in text for text in messages), messages
+    assert not any("to blame" in text for text in messages), messages
+
+
+def test_a_room_that_the_relay_forgot_is_put_back_while_receipts_are_carried(
+    vertex: Vertex, parties: list[Party]
+) -> None:
+    for session in list(ProtocolSession.objects.all()) * 8:
+        services.wake(session)
+        worker.work("protocol")
+        if ProtocolSession.objects.filter(state="settling").exists():
+            break
+    [(name, forgotten)] = vertex.relay.rooms.items()
+    kept = {place: body for place, body in forgotten.slots.items() if place[0] == "protocol"}
+    vertex.relay.rooms.clear()
+    session = ProtocolSession.objects.filter(state="settling").first()
+    assert session is not None
+    services.wake(session)
+    while worker.work("protocol"):
+        pass
+    assert name in vertex.relay.rooms
+    vertex.relay.rooms[name].slots |= kept
+    vertex.run()
+    assert [party.state for party in parties] == ["active"] * 2
