@@ -85,14 +85,21 @@ class Bench:
         return seconds, [replace(party, key_id=answer["key_id"]) for party, answer in zip(new, answers, strict=True)]
 
     def pause(self, old: list[Party], new: list[Party]) -> float:
-        """Confirms two deletions; from the second confirmation, which commits, to the new quorum's first signature."""
+        """Confirms two deletions; from the second confirmation, which commits, to the new quorum's first signature.
+
+        Returns when the third party has erased too and all know: the next reshare finds the cluster idle.
+        """
         room, signers = self.room(3), new[:3]
-        _confirm(old[0])
-        begun = _confirm(old[1])
+        routes = [(party, _reshare_of(party)) for party in old]
+        for party, route in routes[:2]:
+            begun = _confirm(party, route)
         for party in signers:
             _until(partial(party.is_in, "active"))
         self.sign(signers, room)
-        return time.perf_counter() - begun
+        seconds = time.perf_counter() - begun
+        for party, route in routes:
+            _until(partial(_is_clean, party, route))
+        return seconds
 
     def _together(self, calls: Sequence[Callable[[], Any]]) -> tuple[float, list[Any]]:
         begun = time.perf_counter()
@@ -104,16 +111,26 @@ def _ids(parties: Sequence[Party]) -> list[str]:
     return [party.keygen_id for party in parties]
 
 
-def _confirm(party: Party) -> float:
+def _reshare_of(party: Party) -> str:
+    """The route of the one reshare of a party's key."""
+    lines = party.at.user.get("/reshares?limit=1000")["results"]
+    [found] = [line["reshare_id"] for line in lines if line["old_key_id"] == party.key_id]
+    return f"/reshares/{found}"
+
+
+def _is_clean(party: Party, route: str) -> bool:
+    return bool(party.at.user.get(route)["clean"])
+
+
+def _confirm(party: Party, route: str) -> float:
     """Confirms the deletion of an old share as soon as all new ones are stored; when the confirmation was sent."""
-    [line] = [each for each in party.at.user.get("/reshares")["results"] if each["old_key_id"] == party.key_id]
     sent = 0.0
 
     def confirmed() -> bool:
         nonlocal sent
         sent = time.perf_counter()
         try:
-            party.at.admin.post(f"/reshares/{line['reshare_id']}/confirm-deletion", {})
+            party.at.admin.post(f"{route}/confirm-deletion", {})
         except Refused as refused:
             if refused.err_type != "deletion_not_ready":
                 raise
