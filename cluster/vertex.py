@@ -103,7 +103,7 @@ class Vertex:
             threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "64", "--keep-alive", "75"]
             rest = ["--timeout", "120", "--graceful-timeout", "5", "--no-control-socket", "--name", self.name]
             # Where gunicorn touches a file at each turn of its loop.
-            touched = ["--worker-tmp-dir", TMPFS] if TMPFS.is_dir() else []
+            touched = ["--worker-tmp-dir", str(TMPFS)] if TMPFS.is_dir() else []
             self._spawn(WEB, [*gunicorn, *threads, *rest, *touched], pass_fds=[listener.fileno()])
 
     def _spawn(

@@ -41,16 +41,14 @@ def _reflect_conflicts(seen: Look) -> None:
         named = [encode_keygen_id(conflict.party), str(conflict.first.kind), str(conflict.second.kind)]
         for rid in {conflict.first.rid, conflict.second.rid}:
             found.setdefault(rid, []).append(named)
-    for rid, named in found.items():
-        row = seen.rows[rid]
-        if sorted(named) == row.conflicts:
+    for rid, pairs in found.items():
+        row, all_named = seen.rows[rid], sorted(pairs)
+        if all_named == row.conflicts:
             continue
         with transaction.atomic():
-            Reshare.objects.filter(id=row.id).update(conflicts=sorted(named))
-            log.error("receipts_conflict", reshare=str(row.id), conflicts=named)
-            audit.record(
-                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": sorted(named)}
-            )
+            Reshare.objects.filter(id=row.id).update(conflicts=all_named)
+            log.error("receipts_conflict", reshare=str(row.id), conflicts=all_named)
+            audit.record(action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": all_named})
     share = seen.old_share
     if seen.view.acceptor.restored and share is not None and not share.suspended:
         with transaction.atomic():
