@@ -24,6 +24,9 @@ from reshare.rule.types import (
 BLANK = Acceptor()
 
 
+_UNREAD = Facts()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One party's knowledge, read afresh before each transition.
@@ -47,10 +50,10 @@ class View:
     overdue: frozenset[tuple[Deadline, bytes]] = frozenset()
     orders: frozenset[Order] = frozenset()
     sessions: bool = False  # the key of a session that made or dealt `gid` still exists
-    facts: Facts = None  # type: ignore[assignment]
+    facts: Facts = _UNREAD
 
     def __post_init__(self) -> None:
-        if self.facts is None:
+        if self.facts is _UNREAD:
             object.__setattr__(self, "facts", reading.read(self.attempts, self.receipts))
 
     def ordered(self, kind: OrderKind, rid: bytes = b"") -> bool:
