@@ -18,7 +18,7 @@ from mpc.protocol import Checkpoint
 from mpc.quorums import DEALS, ReshareConfig, deletions_range, described, description_in
 from mpc.shares import check_quorum, group_of
 from mpc.sharing import interpolate, lagrange, ranks
-from mpc.wire import Description, Hello, ReshareExtra, ReshareFields, decode
+from mpc.wire import Description, Hello, Participant, ReshareExtra, ReshareFields, decode
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class HelloComplete(Checkpoint):
     receipts: dict[bytes, tuple[bytes, ...]]
     hellos: bytes
     old: Description
+    fields: ReshareFields
 
     @property
     def gid(self) -> bytes:
@@ -131,7 +132,7 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
     extras = {party: decode(ReshareExtra, hello.extra) for party, hello in hellos.items()}
     # A joiner has seen no attempt of this sharing: its word could only use up the numbers that are left.
     k = 1 + max((extra.highest_k for party, extra in extras.items() if party in old.identities), default=0)
-    sid = session_id(config_hash("reshare", fields, k.to_bytes(4, "big")), hellos, ranks(hellos))
+    sid = attempt_sid(fields, k, hellos)
     complete = HelloComplete(
         rid=TH("rid", sid),
         k=k,
@@ -146,6 +147,7 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
         receipts={party: extra.receipts for party, extra in extras.items()},
         hellos=pack_bodies(bodies),
         old=old,
+        fields=fields,
     )
     if len(dealers) < complete.p:
         raise Abort(f"{len(dealers)} old parties deal, {complete.p} are needed")
@@ -155,6 +157,11 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
     if interpolate(group, dealing) != group.decode(old.public_key):
         raise Abort("the old quorum's public shares do not belong to its public key")
     return complete
+
+
+def attempt_sid(fields: ReshareFields, k: int, hellos: Mapping[bytes, Hello | Participant]) -> bytes:
+    """The ``sid`` of the attempt ``k`` with these agreed fields, ``d`` filled in."""
+    return session_id(config_hash("reshare", fields, k.to_bytes(4, "big")), hellos, ranks(hellos))
 
 
 def _role(party: bytes, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> str:

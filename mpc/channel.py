@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,9 +24,10 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True)
 class Received:
-    """A completed round, the own broadcast included, in order of sender."""
+    """A completed round, the own broadcast included, in order of sender. ``signed``: the broadcasts' envelopes."""
 
     broadcast: dict[bytes, bytes]
+    signed: tuple[bytes, ...]
     private: dict[bytes, bytes]
     frames: dict[Slot, Frame]
 
@@ -40,6 +41,11 @@ class Received:
     def privates(self, kind: type[M]) -> dict[bytes, M]:
         """The private messages to this party, likewise."""
         return decode_all(self.private, kind)
+
+
+def echo_of(sid: bytes, number: int, signed: Iterable[bytes]) -> bytes:
+    """What everybody says that it saw of a round (32 B): the hash of all broadcast envelopes, in order of sender."""
+    return TH("echo", sid, bytes((number,)), *signed)
 
 
 class Session:
@@ -106,10 +112,12 @@ class Session:
         if broadcast is not None:
             contents[self.me.public] = encode(broadcast)
         everyone = {frame.sender: frame.body for frame in (*frames.values(), *mine) if frame.receiver == BROADCAST}
-        if everyone:
-            self.echo = TH("echo", self.sid, bytes((number,)), *(everyone[party] for party in sorted(everyone)))
+        signed = tuple(everyone[party] for party in sorted(everyone))
+        if signed:
+            self.echo = echo_of(self.sid, number, signed)
         return Received(
             {party: contents[party] for party in sorted(contents)},
+            signed,
             {sender: content for (sender, to), (_, content) in payloads.items() if to != BROADCAST},
             frames,
         )

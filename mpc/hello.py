@@ -15,7 +15,7 @@ from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.params import VERSION
 from mpc.protocol import BROADCAST, Frame, Protocol, Rng, Step
-from mpc.wire import Hello, Message, decode, encode
+from mpc.wire import Hello, Message, Participant, decode, encode
 
 HELLO_ROUND = 0
 
@@ -101,7 +101,7 @@ def merge_fields(hellos: Mapping[bytes, Hello], kind: type[F]) -> F:
     return kind(**union)
 
 
-def session_id(cfg: bytes, hellos: Mapping[bytes, Hello], coordinates: Mapping[bytes, int]) -> bytes:
+def session_id(cfg: bytes, hellos: Mapping[bytes, Hello | Participant], coordinates: Mapping[bytes, int]) -> bytes:
     """``sid`` = TH("sid", cfg, [(x, identity, role, nonce, ephemeral key)] sorted)."""
     parts: list[bytes] = []
     for party in sorted(hellos):

@@ -105,6 +105,7 @@ class _Party:
 
     def __init__(self, greetings: Greetings, complete: HelloComplete, old: Share | None, rng: Rng) -> None:
         self.me = greetings.me
+        self.hellos = greetings.hellos
         self.complete = complete
         self.group = complete.group
         self.rng = rng
@@ -165,7 +166,7 @@ class _Party:
             openings,
         )
         session.check_echo(echo, {party: message.echo for party, message in published.items()})
-        preimage = make_preimage(complete, round_1.broadcast, round_2.broadcast)
+        preimage = make_preimage(complete, self.hellos, round_1.signed, round_2.signed)
         digest = TH("digest/reshare", preimage)
         public_shares = {party: evaluate(self.group, feldman, x) for party, x in self.new_xs.items()}
         if self.x is None:

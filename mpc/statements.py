@@ -1,17 +1,22 @@
 """What a reshare was, in public: the preimage of its digest, from which a voter who took no part recomputes
 everything.
+
+Anybody can bring a preimage, so nothing in it is believed that its parties have not signed: the parameters and the
+hellos' keys make the ``sid``, and R1 and R2 are there in their signed envelopes, which bind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from msgspec import Meta
 
-from mpc.attempt import HelloComplete, dealt_points
+from mpc.attempt import HelloComplete, attempt_sid, dealt_points
+from mpc.channel import echo_of
 from mpc.dealing import check_openings
+from mpc.envelope import open_body
 from mpc.errors import Abort, Blame, Malformed
 from mpc.findings import Findings
 from mpc.group import Group
@@ -19,7 +24,8 @@ from mpc.group import Point as GroupPoint
 from mpc.hashing import TH
 from mpc.outcome import check_feldman
 from mpc.params import VERSION
-from mpc.quorums import deletions_range
+from mpc.protocol import BROADCAST, Frame
+from mpc.quorums import deletions_range, description_in
 from mpc.shares import check_quorum, group_of
 from mpc.sharing import add_commitments, evaluate, ranks
 from mpc.wire import (
@@ -27,33 +33,35 @@ from mpc.wire import (
     MAX_RECEIPT_BYTES,
     Count,
     Description,
-    Hash,
-    Identities,
+    Hello,
     IdentityKey,
     Message,
     Opening,
+    Participant,
     Promise,
+    ReshareFields,
     ReshareOpening,
     decode,
     encode,
 )
 
-_Payload = Annotated[bytes, Meta(max_length=2 * MAX_RECEIPT_BYTES)]
-_Payloads = Annotated[tuple[tuple[IdentityKey, _Payload], ...], Meta(max_length=2 * MAX_PARTIES)]
+M = TypeVar("M", bound=Message)
+_Envelopes = Annotated[
+    tuple[Annotated[bytes, Meta(max_length=2 * MAX_RECEIPT_BYTES)], ...], Meta(max_length=2 * MAX_PARTIES)
+]
 
 
 class ReshareRecord(Message):
-    """The preimage: the attempt, both quorums, and the broadcast payloads of R1 and R2 in order of sender."""
+    """The preimage: the attempt's parameters, who took part, and the broadcast envelopes of R1 and R2, all in order of
+    identity.
+    """
 
     version: Count
-    sid: Hash
     k: Count
-    d: Count
-    old: Description
-    new_identities: Identities
-    new_t: Count
-    round_1: _Payloads
-    round_2: _Payloads
+    fields: ReshareFields
+    participants: Annotated[tuple[tuple[IdentityKey, Participant], ...], Meta(max_length=2 * MAX_PARTIES)]
+    round_1: _Envelopes
+    round_2: _Envelopes
 
 
 @dataclass(frozen=True)
@@ -92,19 +100,22 @@ class ReshareStatement:
         )
 
 
-def make_preimage(complete: HelloComplete, round_1: Mapping[bytes, bytes], round_2: Mapping[bytes, bytes]) -> bytes:
-    """The bytes that everybody who took part hashes to the same digest."""
+def make_preimage(
+    complete: HelloComplete, hellos: Mapping[bytes, Hello], round_1: tuple[bytes, ...], round_2: tuple[bytes, ...]
+) -> bytes:
+    """The bytes that everybody who took part hashes to the same digest. ``round_1``, ``round_2``: signed envelopes."""
+    participants = tuple(
+        (party, Participant(role=hello.role, nonce=hello.nonce, ephemeral=hello.ephemeral))
+        for party, hello in sorted(hellos.items())
+    )
     return encode(
         ReshareRecord(
             version=VERSION,
-            sid=complete.sid,
             k=complete.k,
-            d=complete.d,
-            old=complete.old,
-            new_identities=complete.new_identities,
-            new_t=complete.new_t,
-            round_1=tuple(sorted(round_1.items())),
-            round_2=tuple(sorted(round_2.items())),
+            fields=complete.fields,
+            participants=participants,
+            round_1=round_1,
+            round_2=round_2,
         )
     )
 
@@ -122,50 +133,70 @@ def verify_preimage(preimage: bytes, known: Description | None = None) -> Reshar
 
 
 def _verify(record: ReshareRecord, digest: bytes, known: Description | None) -> ReshareStatement:
-    old = record.old
-    if record.version != VERSION or (known is not None and known != old):
+    fields, old = record.fields, description_in(record.fields)
+    if record.version != VERSION or old is None or (known is not None and known != old):
         raise ValueError("version, or not the old quorum that is known here")
     group = group_of(old.scheme)
-    for t, identities in ((old.t, old.identities), (record.new_t, record.new_identities)):
+    new_t, new_identities, d = fields.new_t, fields.new_identities, fields.d
+    for t, identities in ((old.t, old.identities), (new_t, new_identities)):
         check_quorum(t, identities)
         if list(identities) != sorted(identities):
             raise ValueError("order of identities")
     n = len(old.identities)
-    if record.d not in deletions_range(n, old.t) or len(old.public_shares) != n or record.k < 1:
+    if d is None or d not in deletions_range(n, old.t) or len(old.public_shares) != n or record.k < 1:
         raise ValueError("d, k or the number of public shares")
-    promises, openings = _payloads(record)
+    participants = dict(record.participants)
+    if [party for party, _ in record.participants] != sorted(participants):
+        raise ValueError("order of participants")
+    if not set(new_identities) <= set(participants) <= set(new_identities) | set(old.identities):
+        raise ValueError("participants of neither quorum, or a new party missing")
+    sid = attempt_sid(fields, record.k, participants)
+    promises, openings = _broadcasts(record, sid)
     dealers = tuple(party for party, promise in promises.items() if promise.commitment)
-    if not set(dealers) <= set(old.identities) or len(dealers) < record.d - (n - old.t + 1) + old.t:
+    if not set(dealers) <= set(old.identities) or len(dealers) < d - (n - old.t + 1) + old.t:
         raise ValueError("too few dealers of the old quorum")
     expected = dealt_points(group, old.identities, old.public_shares, dealers)
     commitments = {dealer: promises[dealer].commitment for dealer in dealers}
     public_key = group.decode(old.public_key)
-    _, feldman = joint_polynomial(group, record.sid, record.new_t, expected, public_key, commitments, openings)
+    _, feldman = joint_polynomial(group, sid, new_t, expected, public_key, commitments, openings)
     return ReshareStatement(
-        rid=TH("rid", record.sid),
+        rid=TH("rid", sid),
         k=record.k,
-        d=record.d,
+        d=d,
         digest=digest,
         old=old,
         gid_new=TH("gid", digest),
-        new_identities=record.new_identities,
-        new_t=record.new_t,
+        new_identities=new_identities,
+        new_t=new_t,
         dealers=dealers,
         receipts={dealer: promises[dealer].receipt for dealer in dealers},
         feldman=feldman,
-        public_shares=tuple(evaluate(group, feldman, x) for x in ranks(record.new_identities).values()),
+        public_shares=tuple(evaluate(group, feldman, x) for x in ranks(new_identities).values()),
     )
 
 
-def _payloads(record: ReshareRecord) -> tuple[dict[bytes, Promise], dict[bytes, Opening]]:
-    promises = {party: decode(Promise, payload) for party, payload in record.round_1}
-    published = {party: decode(ReshareOpening, payload).opening for party, payload in record.round_2}
-    senders = [party for party, _ in record.round_1]
-    if senders != sorted(set(senders)) or senders != [party for party, _ in record.round_2]:
-        raise ValueError("order of senders")
-    if not set(record.new_identities) <= set(senders) <= set(record.new_identities) | set(record.old.identities):
-        raise ValueError("senders of neither quorum, or a new party missing")
-    return promises, dealt_openings(promises, published)
+def _broadcasts(record: ReshareRecord, sid: bytes) -> tuple[dict[bytes, Promise], dict[bytes, Opening]]:
+    senders = [party for party, _ in record.participants]
+    promises = _opened(record.round_1, 1, sid, senders, Promise)
+    published = _opened(record.round_2, 2, sid, senders, ReshareOpening)
+    # A participant could sign another R1 when all is over; what the others saw of it stands in their R2.
+    echo = echo_of(sid, 1, record.round_1)
+    if any(message.echo != echo for message in published.values()):
+        raise ValueError("R2 does not echo this R1")
+    return promises, dealt_openings(promises, {party: message.opening for party, message in published.items()})
+
+
+def _opened(
+    envelopes: tuple[bytes, ...], number: int, sid: bytes, senders: Sequence[bytes], kind: type[M]
+) -> dict[bytes, M]:
+    """The broadcasts of one round, one of each sender, in their order."""
+    messages = {}
+    for sender, body in zip(senders, envelopes, strict=True):
+        payload = open_body(Frame(number, sender, BROADCAST, body), "message", sid)
+        if payload is None:
+            raise ValueError(f"a broadcast of round {number} that its sender did not sign in this attempt")
+        messages[sender] = decode(kind, payload)
+    return messages
 
 
 def dealt_openings(

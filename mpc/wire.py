@@ -136,6 +136,14 @@ class Hello(Message):
     extra: Annotated[bytes, Meta(max_length=MAX_RECEIPTS * MAX_RECEIPT_BYTES + 1_024)]
 
 
+class Participant(Message):
+    """Of a hello, what the ``sid`` binds besides the agreed fields."""
+
+    role: Text
+    nonce: Hash
+    ephemeral: Hash
+
+
 class Commitment(Message):
     """K1 and S1."""
 

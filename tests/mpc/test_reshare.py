@@ -149,13 +149,6 @@ def test_a_joiner_does_not_number_the_attempt() -> None:
     assert {hello_complete(network, party).k for party in network.checkpoints} == {5}
 
 
-def test_a_joiner_does_not_number_the_attempt() -> None:
-    """Else one that says the highest number of all would leave none for any later attempt of this sharing."""
-    network = Network()
-    run("ABCD", "ABD", 2, network, A={"highest_k": 4}, D={"highest_k": 2**31 - 2})
-    assert {hello_complete(network, party).k for party in network.checkpoints} == {5}
-
-
 def test_two_attempts_have_two_names() -> None:
     networks = [Network(), Network()]
     for network in networks:

@@ -212,40 +212,75 @@ def test_a_voter_recomputes_the_reshare() -> None:
     assert OLD[CULPRIT].share.chain_code not in result.preimage
 
 
-def swapped(payloads: tuple[tuple[bytes, bytes], ...], kind: Any, alter: Any, who: bytes) -> Any:
-    return tuple((party, edit(kind, alter)(payload) if party == who else payload) for party, payload in payloads)
+def place_of(bodies: tuple[bytes, ...], sender: bytes) -> int:
+    return next(at for at, body in enumerate(bodies) if body[35:67] == sender)
+
+
+def swapped(bodies: tuple[bytes, ...], sender: bytes, body: bytes) -> tuple[bytes, ...]:
+    at = place_of(bodies, sender)
+    return (*bodies[:at], body, *bodies[at + 1 :])
+
+
+def resaid(kind: Any, alter: Callable[[Any], None], name: str = "A") -> Callable[[tuple[bytes, ...]], Any]:
+    """The round with A's broadcast changed, and signed by the party with that name."""
+
+    def change_it(bodies: tuple[bytes, ...]) -> tuple[bytes, ...]:
+        body = bodies[place_of(bodies, CULPRIT)]
+        return swapped(bodies, CULPRIT, make_body(identity(name), body[:99], edit(kind, alter)(body[99:-64])))
+
+    return change_it
+
+
+def without(bodies: tuple[Any, ...]) -> tuple[Any, ...]:
+    return bodies[1:]
+
+
+def leaver_joins(record: ReshareRecord) -> None:
+    record.fields.new_identities = tuple(sorted((*record.fields.new_identities, LEAVER)))
+
+
+def one_less(record: ReshareRecord) -> None:
+    for name in ("participants", "round_1", "round_2"):
+        change(name, to=without)(record)
 
 
 RECORDS: dict[str, Callable[[ReshareRecord], None]] = {
     "version": change("version", to=2),
-    "d too low": change("d", to=1),
-    "d that asks for more dealers": change("d", to=4),
-    "k": change("k", to=0),
-    "sid": change("sid"),
-    "new threshold": change("new_t", to=3),
-    "new quorum out of order": change("new_identities", to=lambda parties: parties[::-1]),
-    "new quorum of others": change("new_identities", to=tuple(sorted(identity(name).public for name in "XYZ"))),
-    "old threshold": change("old", "t", to=3),
-    "old public key": change("old", "public_key", to=G.generator.to_bytes()),
-    "old public shares": change("old", "public_shares", to=lambda points: points[::-1]),
-    "too few public shares": change("old", "public_shares", to=lambda points: points[:2]),
-    "old quorum out of order": change("old", "identities", to=lambda parties: parties[::-1]),
-    "R1 of one party missing": change("round_1", to=lambda payloads: payloads[1:]),
-    "R2 in another order": change("round_2", to=lambda payloads: payloads[::-1]),
-    "one party twice": lambda record: (
-        change("round_1", to=lambda payloads: (payloads[0], *payloads))(record),
-        change("round_2", to=lambda payloads: (payloads[0], *payloads))(record),
-    )[0],
-    "another commitment": change(
-        "round_1", to=lambda payloads: swapped(payloads, Promise, change("commitment"), CULPRIT)
+    "d too low": change("fields", "d", to=1),
+    "no d": change("fields", "d", to=None),
+    "d that asks for more dealers": change("fields", "d", to=4),
+    "d that is as possible": change("fields", "d", to=3),
+    "no k": change("k", to=0),
+    "another k": change("k", to=2),
+    "another room": change("fields", "room", to="another"),
+    "more time to vote": change("fields", "vote_by", to=1),
+    "another key of a hello": lambda record: change("nonce")(record.participants[0][1]),
+    "another role": lambda record: change("role", to="existing")(record.participants[0][1]),
+    "new threshold": change("fields", "new_t", to=3),
+    "new quorum out of order": change("fields", "new_identities", to=lambda parties: parties[::-1]),
+    "new quorum of others": change(
+        "fields", "new_identities", to=tuple(sorted(identity(name).public for name in "XYZ"))
     ),
-    "a dealer's opening missing": change(
-        "round_2", to=lambda payloads: swapped(payloads, ReshareOpening, change("opening", to=None), CULPRIT)
-    ),
-    "another blind": change(
-        "round_2", to=lambda payloads: swapped(payloads, ReshareOpening, change("opening", "blind"), CULPRIT)
-    ),
-    "not a message": change("round_2", to=lambda payloads: tuple((party, b"junk") for party, _ in payloads)),
+    "new quorum of fewer": change("fields", "new_identities", to=tuple(sorted((CULPRIT, JOINER)))),
+    "new quorum of more": leaver_joins,
+    "no old quorum": change("fields", "gid", to=None),
+    "old threshold": change("fields", "old_t", to=3),
+    "old public key": change("fields", "public_key", to=G.generator.to_bytes()),
+    "old public shares": change("fields", "public_shares", to=lambda points: points[::-1]),
+    "too few public shares": change("fields", "public_shares", to=lambda points: points[:2]),
+    "old quorum out of order": change("fields", "old_identities", to=lambda parties: parties[::-1]),
+    "a participant missing": one_less,
+    "participants out of order": change("participants", to=lambda parties: parties[::-1]),
+    "R1 of one party missing": change("round_1", to=without),
+    "R2 in another order": change("round_2", to=lambda bodies: bodies[::-1]),
+    "R1 in place of R2": lambda record: setattr(record, "round_2", record.round_1),
+    "another commitment": change("round_1", to=resaid(Promise, change("commitment"))),
+    "another promise": change("round_1", to=resaid(Promise, change("receipt", to=b"another"))),
+    "another promise, signed by another": change("round_1", to=resaid(Promise, change("receipt", to=b"x"), "B")),
+    "an opening missing": change("round_2", to=resaid(ReshareOpening, change("opening", to=None))),
+    "another blind": change("round_2", to=resaid(ReshareOpening, change("opening", "blind"))),
+    "another signature": change("round_2", to=lambda bodies: (flipped(bodies[0]), *bodies[1:])),
+    "not a message": change("round_2", to=lambda bodies: tuple(b"junk" for _ in bodies)),
 }
 
 
@@ -258,10 +293,12 @@ def test_a_statement_that_does_not_hold_is_none(alter: Callable[[ReshareRecord],
 
 
 def test_a_statement_with_too_few_dealers_for_its_d_is_refused() -> None:
-    record = decode(ReshareRecord, run(C={"deals": False})[JOINER].preimage)
+    network = Network()
+    record = decode(ReshareRecord, run(network, C={"deals": False})[JOINER].preimage)
+    sid = next(frame.body[3:35] for frame in network.sent if frame.round == 1)
     assert verify_preimage(encode(record)).d == 2
-    record.d = 3
-    with pytest.raises(Malformed, match="too few dealers"):
+    record.fields.d = 3
+    with patch("mpc.statements.attempt_sid", lambda *_: sid), pytest.raises(Malformed, match="too few dealers"):
         verify_preimage(encode(record))
 
 
@@ -272,10 +309,7 @@ def test_a_statement_about_another_old_quorum_is_refused() -> None:
         verify_preimage(GOOD[JOINER].preimage, known)
 
 
-def test_what_the_digest_covers() -> None:
-    """Two records that differ anywhere have two digests, and two generations."""
-    record = decode(ReshareRecord, GOOD[JOINER].preimage)
-    change("round_1", to=lambda p: swapped(p, Promise, change("receipt", to=b"other"), CULPRIT))(record)
-    other = verify_preimage(encode(record))
-    assert other.digest != GOOD[JOINER].digest
-    assert other.gid_new != GOOD[JOINER].gid_new
+def test_the_digest_is_of_the_whole_preimage() -> None:
+    statement = verify_preimage(GOOD[JOINER].preimage)
+    assert statement.digest == GOOD[JOINER].digest == TH("digest/reshare", GOOD[JOINER].preimage)
+    assert statement.gid_new == TH("gid", statement.digest)
