@@ -11,25 +11,22 @@ from reshare.rule.facts import promises_needed
 from reshare.rule.steps import Database, Erase, Send
 from reshare.rule.table import TABLE, Transition
 from reshare.rule.types import Ballot, Kind, Old, Run
+from tests.reshare.model.sizes import ACCEPTED_BOTH, DEALT_A, DEALT_B, EQUAL, LIED, ONE, TWO
 from tests.reshare.model.world import Size
-
-_ONE = ((1, b"a"),)
-_TWO = ((1, b"a"), (2, b"b"))
-_EQUAL = ((1, b"a"), (1, b"b"))
 
 REFRESH_22 = Size(2, 0, 2, 0)
 REFRESH_23 = Size(2, 0, 3, 0)
 LEAVE_23 = Size(2, 3, 0, 1)
 CARRY_23 = Size(2, 3, 0, 1, highest=2)
 JOIN_TWO = Size(2, 2, 0, 2)
-SUPERSEDE_22 = Size(2, 2, 0, 1, _TWO, 2)
-CARRIES_22 = Size(2, 2, 0, 1, _TWO, 3)
-SUPERSEDE_23 = Size(2, 3, 0, 1, _TWO, 2)
-CARRIES_23 = Size(2, 3, 0, 1, _TWO, 4)
-DELETING_23 = Size(2, 3, 0, 1, _TWO, 3, deletions=1)
-EQUAL_24 = Size(2, 4, 0, 1, _EQUAL, 1)
-LIAR_23 = Size(2, 2, 0, 1, _TWO, 4, extra=1, liar=True)
-LIAR_STAY = Size(2, 1, 1, 1, _ONE, 1, extra=1, liar=True)
+SUPERSEDE_22 = Size(2, 2, 0, 1, TWO, 2)
+CARRIES_22 = Size(2, 2, 0, 1, TWO, 3)
+SUPERSEDE_23 = Size(2, 3, 0, 1, TWO, 2)
+CARRIES_23 = Size(2, 3, 0, 1, TWO, 4)
+DELETING_23 = Size(2, 3, 0, 1, TWO, 3, deletions=1)
+EQUAL_24 = Size(2, 4, 0, 1, EQUAL, 1)
+LIAR_23 = Size(2, 2, 0, 1, TWO, 4, extra=1, liar=True)
+LIAR_STAY = Size(2, 1, 1, 1, ONE, 1, extra=1, liar=True)
 
 
 _CALM = frozenset(
@@ -38,15 +35,9 @@ _CALM = frozenset(
 )
 
 
-_DEALT_A = ("supersede a", "supersede a", "store a", "confirm a", "confirm a")
-_DEALT_B = ("supersede b", "supersede b", "store b", "confirm b", "confirm b")
-_ACCEPTED_BOTH = (*_DEALT_A, "accept confirmed a", "erase", *_DEALT_B, "accept confirmed b", "erase")
-
-
 _SPLIT = ("supersede a", "supersede a", "supersede b", "supersede b", "store a", "store b", *["confirm a"] * 3)
-_LIED = ("deal a", "deal a", "store a", "confirm a", "confirm a", "deal b", "deal b", "store b", *["confirm b"] * 2)
-_PROPOSED_A = (*_ACCEPTED_BOTH, "propose a")
-_CARRIED_A = (*_ACCEPTED_BOTH, "propose a", "answer a", "accept confirmed a")
+_PROPOSED_A = (*ACCEPTED_BOTH, "propose a")
+_CARRIED_A = (*ACCEPTED_BOTH, "propose a", "answer a", "accept confirmed a")
 
 
 class Patch(NamedTuple):
@@ -180,7 +171,7 @@ MUTANTS = (
         (_PROMISED_BY_P,),
         "I2",
         without=_CALM,
-        along=(*_ACCEPTED_BOTH, "propose a"),
+        along=(*ACCEPTED_BOTH, "propose a"),
     ),
     Mutant(
         "believing one liar's report",
@@ -188,7 +179,7 @@ MUTANTS = (
         (Patch(facts, "reports_needed", lambda attempts: 1),),
         "I2",
         without=_CALM,
-        along=_LIED,
+        along=LIED,
     ),
     Mutant("accepting before commit", REFRESH_22, (Patch(view, "committed", lambda seen, rid: True),), "I1"),
     Mutant(
@@ -203,7 +194,7 @@ MUTANTS = (
         (Patch(view, "nothing_higher", _unremembered), Patch(table, "promise", _reports_nothing)),
         "I2",
         without=_CALM,
-        along=("give up", *_DEALT_A, *_DEALT_B, "accept confirmed b", "erase"),
+        along=("give up", *DEALT_A, *DEALT_B, "accept confirmed b", "erase"),
     ),
     Mutant(
         "confirming with t' STORED",

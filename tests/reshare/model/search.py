@@ -31,9 +31,7 @@ def search(
     """
     world = World(size, table)
     judge = Judge(world, ends=ends, accuse=accuse)
-    frontier = [world.canonical(world.start)]
-    for label in along:
-        frontier = list({after for state in frontier for name, after in world.successors(state) if name == label})
+    frontier = led(world, along)
     parents: dict[State, State | None] = dict.fromkeys(frontier)
     fired: set[str] = set()
     while frontier:
@@ -52,6 +50,14 @@ def search(
             raise RuntimeError(f"more than {limit} states")
         frontier = following
     return Found(len(parents), None, (), frozenset(fired))
+
+
+def led(world: World, along: tuple[str, ...]) -> list[State]:
+    """Every state that these labels lead to from the start, in this order."""
+    frontier = [world.canonical(world.start)]
+    for label in along:
+        frontier = sorted({after for state in frontier for name, after in world.successors(state) if name == label})
+    return frontier
 
 
 def _bounded(world: World, state: State) -> bool:

@@ -8,6 +8,12 @@ ONE = ((1, b"a"),)
 TWO = ((1, b"a"), (2, b"b"))
 EQUAL = ((1, b"a"), (1, b"b"))
 
+# Ways into states that random or broad searches come to late: labels of moves, whoever makes them.
+DEALT_A = ("supersede a", "supersede a", "store a", "confirm a", "confirm a")
+DEALT_B = ("supersede b", "supersede b", "store b", "confirm b", "confirm b")
+ACCEPTED_BOTH = (*DEALT_A, "accept confirmed a", "erase", *DEALT_B, "accept confirmed b", "erase")
+LIED = ("deal a", "deal a", "store a", *["confirm a"] * 2, "deal b", "deal b", "store b", *["confirm b"] * 2)
+
 
 class Run(NamedTuple):
     size: Size
