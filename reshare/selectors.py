@@ -1,5 +1,7 @@
 """Reads: reshares as their owners, admins and pages may see them."""
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -111,7 +113,7 @@ def reshare_line(row: Reshare) -> dict[str, Any]:
 
 def reshare_detail(row: Reshare) -> dict[str, Any]:
     """All that may be said of a reshare: quorums, progress, what it waits for, the pause in which nobody could sign."""
-    pause = (row.completed_at - row.erased_at).total_seconds() if row.completed_at and row.erased_at else None
+    pause = pause_of(row)
     return {
         **reshare_line(row),
         "k": row.k,
@@ -123,11 +125,24 @@ def reshare_detail(row: Reshare) -> dict[str, Any]:
         **progress(row),
         "complete": row.state in (State.COMPLETE, State.CLEAN),
         "clean": row.state == State.CLEAN,
-        "pause_seconds": round(max(0.0, pause), 3) if pause is not None else None,
+        "pause_seconds": round(pause.total_seconds(), 3) if pause is not None else None,
         "conflicts": row.conflicts,
         "waiting": _waiting(row.session),
         "error": row.session.error if row.session is not None else None,
     }
+
+
+def pause_of(row: Reshare) -> timedelta | None:
+    """From the first erase that any party attests, by its own clock, to completion here: nobody could sign."""
+    if row.completed_at is None or row.rid is None:
+        return None
+    times = [row.erased_at] if row.erased_at is not None else []
+    for _, receipt in receipts.held(bytes(row.rid)):
+        stated = receipt.body.get("time") if receipt.kind == receipts.DELETED else None
+        with suppress(ValueError, TypeError):
+            time = datetime.fromisoformat(str(stated))
+            times += [time] if time.tzinfo is not None else []
+    return max(timedelta(0), row.completed_at - min(times)) if times else None
 
 
 def _ids(parties: list[str]) -> list[str]:
