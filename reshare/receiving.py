@@ -81,7 +81,7 @@ def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
 
 def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None, actor: str) -> list[Reshare]:
     rows = list(Reshare.objects.select_related("identity", "session").filter(rid=rid))
-    if rows:
+    if rows and statement is None:
         return rows
     if statement is None or preimage is None:
         raise ApiError(
@@ -90,9 +90,10 @@ def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None
     shares = KeyShare.objects.select_related("identity", "user").filter(
         gid=statement.old.gid, identity__public__in=list(statement.old.identities), state__in=OLD_STATES
     )
+    shares = shares.exclude(identity__in=[row.identity_id for row in rows])
     if not all(statements.is_of(statement.old, share) for share in shares):
         raise ApiError("bad_receipt", "the preimage describes another quorum than the one that this share belongs to")
-    rows = [told(statement, party=share, old_share=share, new_share=None) for share in shares]
+    rows += [told(statement, party=share, old_share=share, new_share=None) for share in shares]
     if not rows:
         raise ApiError("not_found", "this reshare concerns no share of this vertex")
     return rows

@@ -80,13 +80,15 @@ class MemoryRelay:
                 found.slots.setdefault(place, message.body)
             self._changed.notify_all()
             seen = int(after or 0)
-            self._changed.wait_for(lambda: len(found.slots) > seen, timeout=wait / 1000)
+            self._changed.wait_for(lambda: len(found.slots) > seen or found.refused, timeout=wait / 1000)
             new = [Message(*place, body) for place, body in list(found.slots.items())[seen:]]
             for_me = [m for m in new if m.sender != party and m.receiver in ("", party)]
             return Exchanged(tuple(for_me), str(len(found.slots)), found.refused)
 
     def refuse(self, room: str, *, party: str, err_type: str) -> None:
-        self._room(room).refused = err_type
+        with self._changed:
+            self._room(room).refused = err_type
+            self._changed.notify_all()
 
     def done(self, room: str, *, party: str) -> None:
         self._room(room)

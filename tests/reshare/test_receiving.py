@@ -1,0 +1,180 @@
+"""Receipts carried by hand: verified, of this attempt's parties only, and never a way to invent an attempt."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from audit.models import Event
+from keys import receipts
+from keys.models import KeyShare, Receipt, Statement
+from mpc.statements import ReshareRecord
+from mpc.wire import decode, encode
+from reshare import receiving, statements
+from reshare.executor import advance
+from reshare.models import Reshare
+from reshare.receiving import Bundle, bundle_of, receive
+from tests.life import Vertex
+from tests.mpc.simulator import identity
+from tests.reshare.attempts import Attempt, old_quorum, old_share, old_states, public
+from vertex.errors import ApiError
+
+
+@pytest.fixture(autouse=True)
+def key(vertex: Vertex) -> None:
+    old_quorum()
+
+
+def said(attempt: Attempt, who: str = "a", kind: str = "CONFIRMED", **changed: Any) -> bytes:
+    fields: dict[str, Any] = {
+        "subject": attempt.rid,
+        "gid": attempt.hello.gid,
+        "k": attempt.hello.k,
+        "digest": attempt.result("a").digest,
+    }
+    return receipts.issue(identity(who), kind=kind, **fields | changed)
+
+
+def refused(attempt: Attempt, bundle: Bundle, rid: bytes | None = None) -> str:
+    before = Receipt.objects.count(), Reshare.objects.count(), Statement.objects.count()
+    with pytest.raises(ApiError) as error:
+        receive(rid=rid or attempt.rid, bundle=bundle, actor="admin")
+    event = Event.objects.latest("seq")
+    assert (event.action, event.actor) == ("receipts.refused", "admin")
+    assert (Receipt.objects.count(), Reshare.objects.count(), Statement.objects.count()) == before
+    return error.value.err_type
+
+
+def preimage(attempt: Attempt) -> bytes:
+    return attempt.result("a").preimage
+
+
+def test_a_bundle_told_again_is_not_new(vertex: Vertex) -> None:
+    attempt = Attempt("abd").stored()
+    bundle = bundle_of(attempt.rid)
+    assert bundle.preimage == preimage(attempt)
+    assert receive(rid=attempt.rid, bundle=bundle, actor="admin") == 0
+    assert receive(rid=attempt.rid, bundle=Bundle([said(attempt)], None), actor="admin") == 1
+    assert [task[0] for task in vertex.tasks[-4:]] == ["reshare.advance"] * 4
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda attempt: b"garbage",
+        lambda attempt: said(attempt)[:-1] + b"\0",
+        lambda attempt: said(attempt, "x"),
+        lambda attempt: said(attempt, gid=bytes(32)),
+        lambda attempt: said(attempt, subject=bytes(32)),
+    ],
+    ids=["garbage", "signature", "stranger", "another sharing", "another attempt"],
+)
+def test_one_bad_receipt_refuses_all(bad: Any) -> None:
+    attempt = Attempt().stored()
+    assert refused(attempt, Bundle([said(attempt), bad(attempt)], None)) == "bad_receipt"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"digest": bytes(32)}, {"digest": b""}, {"k": 7}],
+    ids=["another digest", "no digest", "another ballot"],
+)
+def test_words_about_something_else_do_not_count(changed: dict[str, Any]) -> None:
+    attempt = Attempt().stored()
+    receive(rid=attempt.rid, bundle=Bundle([said(attempt, who, **changed) for who in "abc"], None), actor="admin")
+    attempt.settle()
+    assert old_states() == ["retiring"] * 3
+    assert attempt.look("a").view.facts.committed == frozenset()
+
+
+def test_a_flood_of_receipts_of_one_party_is_bounded() -> None:
+    attempt = Attempt().stored()
+    flood = [said(attempt, "b", "DELETED", k=100 + number) for number in range(200)]
+    receive(rid=attempt.rid, bundle=Bundle(flood, None), actor="admin")
+    assert Receipt.objects.filter(kind="DELETED").count() == receipts.MAX_PER_SIGNER
+
+
+def test_a_leaver_outside_the_room_is_told_and_follows() -> None:
+    attempt = Attempt("abd").stored()
+    attempt.row("c").delete()
+    KeyShare.objects.filter(id=old_share("c").id).update(state="active")
+    attempt.confirm("ab")
+    for _ in range(3):
+        attempt.advance("abd")
+    assert old_states() == ["erased", "erased", "active"]
+    receive(rid=attempt.rid, bundle=bundle_of(attempt.rid), actor="admin")
+    assert attempt.row("c").role == "departing"
+    assert attempt.row("c").old_share == old_share("c")
+    advance(public("c"), attempt.hello.gid)
+    assert old_states() == ["erased"] * 3
+
+
+def test_an_unknown_attempt_without_its_preimage_is_not_found() -> None:
+    attempt = Attempt()
+    assert refused(attempt, Bundle([said(attempt)], None)) == "not_found"
+
+
+def test_an_attempt_at_a_sharing_that_is_not_here_is_not_found() -> None:
+    attempt = Attempt()
+    KeyShare.objects.update(gid=None, state="created", sealed_share=None)
+    assert refused(attempt, Bundle([], preimage(attempt))) == "not_found"
+
+
+def test_a_preimage_of_another_attempt_is_refused() -> None:
+    attempt, other = Attempt(), Attempt("abd")
+    assert refused(attempt, Bundle([], preimage(other))) == "bad_receipt"
+
+
+@pytest.mark.parametrize("part", sorted({*ReshareRecord.__struct_fields__} - {"version"}))
+def test_a_changed_preimage_does_not_verify(part: str) -> None:
+    attempt = Attempt()
+    record = decode(ReshareRecord, preimage(attempt))
+    value = getattr(record, part)
+    if isinstance(value, int):
+        changed: Any = value + 1
+    elif isinstance(value, tuple):
+        changed = value[1:]
+    else:
+        changed = msgspec.structs.replace(value, **{value.__struct_fields__[-1]: bytes(32)})
+    setattr(record, part, changed)
+    assert refused(attempt, Bundle([], encode(record))) == "bad_receipt"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"threshold": 3}, {"public_key": b"\2" + bytes(32)}, {"parties": ["00" * 32]}, {"chain_code": bytes(32)}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_nobody_invents_an_attempt_at_a_share_by_describing_another_quorum(changed: dict[str, Any]) -> None:
+    """A preimage that is right in itself, about a quorum of the forger's making with this share's gid and parties."""
+    attempt = Attempt("abd")
+    KeyShare.objects.filter(identity__public=public("c")).update(**changed)
+    assert refused(attempt, Bundle([], preimage(attempt))) == "bad_receipt"
+    assert old_states() == ["active"] * 3
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xc0", b"\x99" * 50, msgspec.msgpack.encode([1] * 8), bytes(100_000)])
+def test_garbage_for_a_preimage(garbage: bytes) -> None:
+    assert refused(Attempt(), Bundle([], garbage)) == "bad_receipt"
+
+
+def test_one_digest_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt = Attempt()
+    attempt.begin()
+    row = attempt.row("a")
+    assert statements.learn(row, preimage(attempt))
+    assert not statements.learn(row, preimage(attempt))
+    monkeypatch.setattr(statements, "verified", lambda _: pytest.fail("a known digest costs nothing to hear again"))
+    assert not statements.learn(row, b"whatever")
+    assert Statement.objects.count() == 1
+    assert bytes(attempt.row("a").digest or b"") == attempt.result("a").digest
+
+
+def test_a_preimage_that_does_not_verify_makes_no_row_of_it() -> None:
+    attempt = Attempt()
+    attempt.begin()
+    assert not statements.learn(attempt.row("a"), preimage(Attempt("abd")))
+    assert not statements.learn(attempt.row("a"), b"garbage")
+    assert not Statement.objects.exists()
+    assert attempt.row("a").digest is None
+    assert receiving.MAX_RECEIPTS == 1_000

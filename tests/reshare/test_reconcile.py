@@ -1,0 +1,182 @@
+"""At start: whatever the database forgot or never knew, keystore and journal are believed."""
+
+from typing import Any
+
+import pytest
+
+from audit.models import Event
+from keys.keystore import keystore
+from keys.models import ApiUser, KeyShare, PairState, PartyIdentity, Receipt, Statement
+from keys.node import WrongKeystore
+from keys.shares import share_key_exists, share_open
+from reshare import acceptor, reconcile, tasks
+from reshare.models import Reshare
+from reshare.reconcile import NotDurable, check_durability
+from tests.life import Vertex
+from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
+
+
+@pytest.fixture
+def said(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What was noted about being reconciled."""
+    old_quorum()
+    noted: list[bool] = []
+    monkeypatch.setattr(reconcile, "reconciled_set", noted.append)
+    monkeypatch.setattr(tasks, "reconciled", lambda: bool(noted))
+    return noted
+
+
+def forget_attempts() -> None:
+    """A database of before the attempt: no row, no receipt, no new share."""
+    Reshare.objects.all().delete()
+    Receipt.objects.all().delete()
+    Statement.objects.all().delete()
+    PairState.objects.exclude(share__gid=old_share("a").gid).delete()
+    KeyShare.objects.exclude(gid=old_share("a").gid).delete()
+
+
+def test_nothing_to_do_is_done_and_said(said: list[bool]) -> None:
+    events = set(Event.objects.values_list("action", flat=True))
+    reconcile.reconcile()
+    assert said == [True]
+    assert set(Event.objects.values_list("action", flat=True)) - events == {"node.created"}
+    assert old_states() == ["active"] * 3
+
+
+def test_it_is_done_once_however_often_it_was_asked_for(said: list[bool]) -> None:
+    for _ in range(3):
+        tasks.reconcile_task()
+    assert said == [True]
+
+
+def test_a_new_share_of_which_the_database_knows_nothing_is_a_row_again(said: list[bool]) -> None:
+    attempt = Attempt().stored()
+    forget_attempts()
+    reconcile.reconcile()
+    assert [attempt.new_state(name) for name in "abc"] == ["quarantined"] * 3
+    assert old_states() == ["retiring"] * 3
+    row = attempt.row("a").new_share
+    assert row is not None
+    assert share_open(row).gid == attempt.result("a").gid_new
+    assert row.pairs.count() == 2
+    assert Event.objects.filter(action="share.row_restored").count() == 3
+    attempt.settle()
+    attempt.confirm("ab")
+    attempt.settle()
+    assert old_states() == ["erased"] * 3
+    check_invariants(attempt)
+
+
+def test_an_erased_share_stays_erased_whatever_a_restored_database_says(said: list[bool]) -> None:
+    attempt = Attempt().stored()
+    before: dict[str, Any] = KeyShare.objects.filter(id=old_share("a").id).values("sealed_share", "data_key")[0]
+    attempt.confirm("ab")
+    attempt.settle()
+    KeyShare.objects.filter(id=old_share("a").id).update(state="active", erased_at=None, **before)
+    reconcile.reconcile()
+    assert old_states() == ["erased"] * 3
+    assert old_share("a").sealed_share is None
+
+
+def test_an_accepted_ballot_erases_even_if_the_database_forgot_the_attempt(said: list[bool]) -> None:
+    """The process died after the journal said accepted, and the database was restored: before anything signs, it is
+    gone."""
+    attempt = Attempt().stored()
+    record = acceptor.read(public("a"), attempt.hello.gid)
+    accepted = record._replace(accepted=attempt.look("a").view.attempts[0].ballot)
+    acceptor.replace(public("a"), attempt.hello.gid, expected=record, record=accepted)
+    forget_attempts()
+    KeyShare.objects.update(state="active")
+    for name in "bc":
+        keystore().journal.destroy(acceptor.name(public(name), attempt.hello.gid))
+    reconcile.reconcile()
+    assert old_states()[0] == "erased"
+    assert not share_key_exists(old_share("a"))
+    assert share_key_exists(old_share("b"))
+
+
+@pytest.mark.parametrize(("state", "becomes"), [("active", "erased"), ("quarantined", "discarded")])
+def test_a_row_without_its_key_is_erased_not_repaired(said: list[bool], state: str, becomes: str) -> None:
+    share = old_share("b")
+    KeyShare.objects.filter(id=share.id).update(state=state)
+    keystore().keys.destroy(str(share.data_key))
+    reconcile.reconcile()
+    share.refresh_from_db()
+    assert (share.state, share.sealed_share, share.data_key) == (becomes, None, None)
+    assert share.erased_at is not None
+    assert Event.objects.latest("seq").action == "share.key_missing"
+
+
+@pytest.mark.parametrize("lost", ["identity", "user"])
+def test_a_share_whose_owner_the_database_lost_is_reported_and_the_others_work(said: list[bool], lost: str) -> None:
+    share = old_share("b")
+    PairState.objects.filter(share=share).delete()
+    KeyShare.objects.filter(id=share.id).delete()
+    if lost == "identity":
+        PartyIdentity.objects.filter(public=public("b")).delete()
+    else:
+        ApiUser.objects.filter(name="b").delete()
+    reconcile.reconcile()
+    assert said == [True]
+    event = Event.objects.get(action="share.not_restored")
+    assert event.subject == str(share.id)
+    assert KeyShare.objects.count() == 2
+
+
+def test_a_lost_predecessor_does_not_keep_a_share_away(said: list[bool]) -> None:
+    attempt = Attempt().stored()
+    attempt.confirm("abc")
+    attempt.settle()
+    new = attempt.row("a").new_share
+    assert new is not None
+    Reshare.objects.filter(identity__public=public("a")).delete()
+    for lost in (new, old_share("a")):
+        lost.pairs.all().delete()
+        KeyShare.objects.filter(id=lost.id).delete()
+    reconcile.reconcile()
+    made = KeyShare.objects.get(id=new.id)
+    assert (made.state, made.predecessor) == ("active", None), "receipts of its completion are still here"
+
+
+def test_one_share_that_can_not_be_reconciled_keeps_the_vertex_out_of_work(
+    said: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = Attempt().stored()
+    seen: list[bytes] = []
+
+    def advance(identity: bytes, gid: bytes) -> None:
+        seen.append(identity)
+        if len(seen) == 1:
+            raise RuntimeError("its key does not vanish")
+
+    monkeypatch.setattr(reconcile, "advance", advance)
+    with pytest.raises(RuntimeError, match="vanish"):
+        reconcile.reconcile()
+    assert said == []
+    assert len(seen) == 3, "the others are looked after all the same"
+    assert attempt.rid
+
+
+def test_another_keystore_touches_nothing(said: list[bool], settings: Any, tmp_path: Any) -> None:
+    reconcile.reconcile()
+    said.clear()
+    settings.VERTEX_KEYSTORE = str(tmp_path / "empty")
+    with pytest.raises(WrongKeystore):
+        reconcile.reconcile()
+    assert (said, old_states()) == ([], ["active"] * 3)
+    assert old_share("a").sealed_share is not None
+
+
+def test_a_database_that_may_forget_is_refused(said: list[bool]) -> None:
+    from django.db import connection
+
+    check_durability()
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = off")
+    try:
+        with pytest.raises(NotDurable, match="synchronous_commit"):
+            reconcile.reconcile()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("RESET synchronous_commit")
+    assert said == []
