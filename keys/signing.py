@@ -1,5 +1,6 @@
 """Signing: the request, and what a worker does with the session. It is never replayed and never retried."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -77,7 +78,7 @@ class SignKind(SessionKind):
         if isinstance(checkpoint, PairCheck):
             return pair_check(session.share, checkpoint)
         if isinstance(checkpoint, Release):
-            return release(session, lease)
+            return release(session, lease, checkpoint.peers)
         return super().checkpoint(session, lease, checkpoint)
 
     def blamed(self, session: ProtocolSession, blame: Blame) -> None:
@@ -135,11 +136,13 @@ def ban(row: PairState, *, reason: str) -> None:
     )
 
 
-def release(session: ProtocolSession, lease: Lease) -> None:
+def release(session: ProtocolSession, lease: Lease, peers: Collection[bytes] = ()) -> None:
     """Before a signature share leaves: the share still signs and no signer is banned, recorded under the row's lock."""
     with transaction.atomic():
         key = KeyShare.objects.select_for_update(of=("self",), no_key=True).get(id=session.share_id)
         require(key, "sign")
+        if key.pairs.filter(peer__in=list(peers), banned_at__isnull=False).exists():
+            raise Abort("a signer was banned by another session meanwhile")
         lease.update(round=4)
         audit.record(
             action="sign.released",

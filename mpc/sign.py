@@ -72,8 +72,13 @@ class PairCheck(Checkpoint):
     verify: Callable[[], MulSender]
 
 
+@dataclass(frozen=True)
 class Release(Checkpoint):
-    """Before a signature share leaves: the driver re-reads the share's state under lock, and throws to stop."""
+    """Before a signature share leaves: the driver re-reads the share's state under lock, looks whether one of the other
+    signers, ``peers``, was banned meanwhile, and throws to stop.
+    """
+
+    peers: tuple[bytes, ...]
 
 
 def sign(
@@ -115,7 +120,7 @@ def sign(
     if x_of_nonce % _GROUP.order == 0:
         raise Abort("the nonce's x-coordinate is zero")
     own = signer.signature_share(request.digest, x_of_nonce)
-    yield Release()
+    yield Release(session.others)
     round_3 = yield from session.exchange(3, broadcast=own, broadcasters=session.others)
     return assemble(round_3.broadcasts(SignShare), nonce_point, request.digest, child_key)
 

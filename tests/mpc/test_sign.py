@@ -129,6 +129,15 @@ def refuse(kind: type[Checkpoint]) -> Callable[[bytes, Checkpoint], Any]:
     return answer
 
 
+def test_a_release_names_the_other_signers() -> None:
+    """A driver must know whose ban, by another session, ends this one."""
+    network, parties = Network(), identities("ABC")
+    run_sign(KEY, parties, request(3), network)
+    for one in parties:
+        releases = [item for item in network.checkpoints[one.public] if isinstance(item, Release)]
+        assert releases == [Release(tuple(other.public for other in parties if other != one))]
+
+
 @pytest.mark.parametrize(("kind", "last_round"), [(PairCheck, 1), (Release, 2)])
 def test_nothing_leaves_after_a_refused_checkpoint(kind: type[Checkpoint], last_round: int) -> None:
     network = Network(on_checkpoint=refuse(kind))
