@@ -3,6 +3,7 @@ that."""
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 
 from keys import receipts
 from keys.keystore import keystore
@@ -22,12 +23,18 @@ def proves_possession(receipt: receipts.Receipt, *, scheme: str, public_share: b
     proof = receipt.body.get("proof")
     if not isinstance(proof, bytes):
         return False
+    return _holds(scheme, public_share, receipt.party, receipt.digest, proof)
+
+
+@lru_cache(maxsize=4096)
+def _holds(scheme: str, public_share: bytes, party: bytes, digest: bytes, proof: bytes) -> bool:
+    """Asked again at each look at an attempt."""
     group = group_of(scheme)
     try:
         point = group.decode(public_share)
     except Malformed:
         return False
-    return verify_share(group, point, receipt.party, receipt.digest, proof)
+    return verify_share(group, point, party, digest, proof)
 
 
 def keygen_stored(*, identity: Identity, share: Share, sid: bytes, digest: bytes) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from audit.models import Event
 from keys.keystore import keystore
 from keys.models import KeyShare, PairState, ProtocolSession
+from keys.sessions import worker
 from keys.sessions.lease import Lease, LeaseLost
 from keys.shares import pairs_open, share_keep, share_row_from_journal
 from keys.signing import SignKind, pair_check, release
@@ -148,8 +149,6 @@ def test_signers_sign_and_say_what_with(vertex: Vertex) -> None:
 
 
 def test_a_share_superseded_between_request_and_work_does_not_sign(vertex: Vertex) -> None:
-    from keys.sessions import worker
-
     parties = vertex.keygen("ab", 2)
     room = vertex.room(2)
     operations = [vertex.ask_sign(party, room) for party in parties]

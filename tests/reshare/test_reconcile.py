@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from audit.models import Event
 from keys.keystore import keystore
@@ -168,8 +169,6 @@ def test_another_keystore_touches_nothing(said: list[bool], settings: Any, tmp_p
 
 
 def test_a_database_that_may_forget_is_refused(said: list[bool]) -> None:
-    from django.db import connection
-
     check_durability()
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = off")

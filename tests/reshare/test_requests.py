@@ -11,7 +11,7 @@ from keys.models import KeyShare, ProtocolSession, ShareExport
 from keys.sessions import services, worker
 from keys.sessions.lease import claim
 from mpc.errors import Abort
-from reshare import orders
+from reshare import orders, requests
 from reshare.kind import ReshareKind
 from reshare.models import Reshare
 from reshare.requests import Room, existing_request, joining_request, refresh_request
@@ -83,8 +83,6 @@ def test_a_key_is_generated_or_joins_not_both(vertex: Vertex, old: list[Party], 
 def test_a_state_that_changed_since_the_call_was_checked_refuses_it(
     vertex: Vertex, old: list[Party], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reshare import requests
-
     def late(*args: Any, begin: Any, **rest: Any) -> None:
         KeyShare.objects.filter(id=old[0].key_id).update(state="superseded")
         session_open(*args, begin=begin, **rest)
