@@ -16,6 +16,7 @@ from mpc.hashing import TH
 from mpc.identity import Identity, verify
 
 TAG = "receipt"
+MAX_K = 2**31 - 2  # as in a reshare's hello
 MAX_BYTES = 262_144
 MAX_PER_SIGNER = 64  # receipts of one kind, subject and party: an honest one signs a handful, a liar without end
 STORED, FAILED, CONFIRMED, ABORTED = "STORED", "FAILED", "CONFIRMED", "ABORTED"
@@ -73,7 +74,7 @@ def parse(encoded: bytes) -> Receipt:
     if receipt.version != 1 or receipt.kind not in KINDS:
         raise BadReceipt("unknown version or kind of receipt")
     fixed = (receipt.subject, receipt.gid, receipt.party)
-    if any(len(field) != 32 for field in fixed) or len(receipt.digest) not in (0, 32) or not 0 <= receipt.k < 2**32:
+    if any(len(field) != 32 for field in fixed) or len(receipt.digest) not in (0, 32) or not 0 <= receipt.k <= MAX_K:
         raise BadReceipt("a field of the receipt has the wrong length")
     if len(signed.signature) != 64 or not verify(receipt.party, TAG, (signed.payload,), signed.signature):
         raise BadReceipt("the receipt is not signed by the party that it names")

@@ -3,18 +3,32 @@
 from keys import receipts
 from mpc.wire import MAX_RECEIPT_BYTES, MAX_RECEIPTS
 from reshare import acceptor
+from reshare.look import attempt_of, facts_of
 from reshare.models import Reshare
+from reshare.rule.facts import borne
 
 
 def highest_k(row: Reshare) -> int:
-    """The highest k that this party has seen for the sharing that it brings; 0 for a joiner, who brings none."""
+    """The highest k that this party has seen for the sharing that it brings; 0 for a joiner, who brings none.
+
+    Of others only old parties are believed, and of them as in lifecycle.md's step 7: the (f + 1)-th highest, so that f
+    liars can't use up the numbers.
+    """
     if row.old_share is None or row.old_share.gid is None:
         return 0
-    gid = bytes(row.old_share.gid)
-    record = acceptor.read(bytes(row.identity.public), gid)
-    heard = [receipt.k for rid in _rids(gid) for _, receipt in receipts.held(rid)]
+    me, gid = bytes(row.identity.public), bytes(row.old_share.gid)
+    record = acceptor.read(me, gid)
+    attempts = list(Reshare.objects.filter(gid=gid, identity=row.identity, rid__isnull=False))
+    known = [attempt_of(attempt) for attempt in attempts]
+    heard: dict[bytes, int] = {}
+    for attempt, each in zip(known, attempts, strict=True):
+        for fact in facts_of(attempt.rid, each):
+            if fact.party in attempt.old and fact.party != me:
+                heard[fact.party] = max(fact.k, heard.get(fact.party, 0))
+    believed = sorted(heard.values(), reverse=True)[borne(known) :][:1]
     said = [receipt.k for receipt in record.said]
-    return max([0, *heard, *said, record.promised.k if record.promised else 0])
+    promised = [record.promised.k] if record.promised is not None else []
+    return max([0, *believed, *said, *promised, *(attempt.k for attempt in known)])
 
 
 def known_receipts(row: Reshare) -> list[bytes]:
@@ -30,8 +44,3 @@ def known_receipts(row: Reshare) -> list[bytes]:
         if receipt.kind == receipts.DELETED and len(encoded) <= MAX_RECEIPT_BYTES
     ]
     return deleted[:MAX_RECEIPTS]
-
-
-def _rids(gid: bytes) -> list[bytes]:
-    rids = Reshare.objects.filter(gid=gid, rid__isnull=False).values_list("rid", flat=True).distinct()
-    return [bytes(rid) for rid in rids if rid is not None]

@@ -37,6 +37,8 @@ class ReshareKind(SessionKind):
         row = session.reshare
         identity, old = row.identity, row.old_share
         may_deal = old is not None and old.state in (KeyShare.State.ACTIVE, KeyShare.State.RETIRING)
+        if old is not None and not may_deal:
+            raise Abort(f"the old share of this party is {old.state}")
         expected = session.params.get("expected_pubkey")
         config = ReshareConfig(
             room=session.room,
@@ -119,14 +121,16 @@ class ReshareKind(SessionKind):
                 )
 
     def _promised(self, session: ProtocolSession, promises: Promises) -> None:
-        rid = bytes(session.reshare.rid or b"")
+        row = session.reshare
+        ballot = (bytes(row.rid or b""), bytes(row.gid or b""), row.k, "dealing")
         with transaction.atomic():
             for party, encoded in promises.receipts.items():
                 try:
                     receipt = receipts.parse(encoded)
                 except receipts.BadReceipt as error:
                     raise Blame({party}, "round 1: a dealer's promise is not a receipt") from error
-                if receipt.party != party or receipt.kind != receipts.PROMISED or receipt.subject != rid:
+                promised = (receipt.subject, receipt.gid, receipt.k, receipt.body.get("mode"))
+                if receipt.party != party or receipt.kind != receipts.PROMISED or promised != ballot:
                     raise Blame({party}, "round 1: a dealer's promise is about something else")
                 receipts.keep(encoded, receipt)
 

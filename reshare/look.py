@@ -14,6 +14,7 @@ from keys.stored import proves_possession
 from mpc.reshare import ReshareStatement
 from reshare import acceptor, ledger, statements
 from reshare.models import Reshare
+from reshare.rule.facts import BY_NEW
 from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
 from reshare.rule.view import View
 
@@ -90,9 +91,12 @@ def fact_of(receipt: receipts.Receipt, row: Reshare, statement: ReshareStatement
     """What the rule reads of a receipt; None where it can't count for this attempt."""
     kind = Kind(receipt.kind)
     mode = reported = None
+    if receipt.party.hex() not in (row.new_parties if kind in BY_NEW else row.old_parties):
+        return None
     if kind == Kind.PROMISED:
         mode, reported = _promise(receipt.body)
-        if mode is None:
+        # Who deals promises the attempt's own ballot; only a carry goes higher.
+        if mode is None or (mode == Mode.DEALING and receipt.k != row.k):
             return None
     elif kind != Kind.DELETED and receipt.k != row.k:
         return None

@@ -1,6 +1,7 @@
 """The only loop that feeds a protocol's generator: replay what is stored, then one HTTP exchange a round."""
 
 import time
+from collections import Counter
 from typing import Any
 
 from django.db import connection
@@ -12,13 +13,16 @@ from keys.sessions.carrier import RECEIPT
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.log import SessionLog
+from mpc.envelope import conflict
+from mpc.errors import Blame
 from mpc.protocol import Frame, Protocol, SeededRng, Step, SystemRng
 from relay.client import Message, RelayUnavailable
 
 SLOT = "protocol"  # what the relay knows these messages by; receipts have slots of their own
 PARK_AFTER = 1.0  # seconds without news
 ROUND_WAIT = 10.0  # seconds that a signing session waits for one round
-MAX_UNREAD = 64 << 20  # bytes of frames for later rounds: a relay can't fill the memory
+# A relay can't fill the memory: bytes in all, and frames of one sender (a whole session has fewer than 16).
+MAX_UNREAD, MAX_FRAMES, FRAME_OVERHEAD = 64 << 20, 64, 256
 
 
 class Parked(Exception):
@@ -48,7 +52,9 @@ class Driver:
         self._party = bytes(session.share.identity.public)
         self._log = SessionLog(session, lease) if kind.durable else None
         self._cursor = ""
-        self._unread: list[Frame] = []  # of later rounds: another party may be one ahead
+        self._unread: list[Frame] = []  # of this round, and of later ones: another party may be one ahead
+        self._unread_bytes = 0
+        self._unread_of: Counter[bytes] = Counter()  # frames by sender
 
     def run(self) -> Any:
         """The protocol's result; raises its errors, Parked, TimedOut, Refused or LeaseLost."""
@@ -90,16 +96,28 @@ class Driver:
 
     def _take(self, step: Step, inbound: list[Frame]) -> bool:
         """Move what the round expects from the unread frames to ``inbound``; the first of a slot stays."""
-        later = []
-        taken = {frame.slot for frame in inbound}
-        for frame in self._unread:
+        unread, self._unread = self._unread, []
+        self._unread_bytes, self._unread_of = 0, Counter()
+        taken = {frame.slot: frame for frame in inbound}
+        for frame in unread:
             if frame.round > step.round:
-                later.append(frame)
-            elif frame.round == step.round and frame.slot not in taken and step.accept(frame):
-                taken.add(frame.slot)
-                inbound.append(frame)
-        self._unread = later
+                self._keep(frame)
+            elif frame.round == step.round:
+                first = taken.get(frame.slot)
+                if first is not None and conflict(first, frame):
+                    raise Blame({frame.sender}, f"round {step.round}: two signed messages for one slot")
+                if first is None and step.accept(frame):
+                    taken[frame.slot] = frame
+                    inbound.append(frame)
         return step.complete(inbound)
+
+    def _keep(self, frame: Frame) -> None:
+        """Remember a frame that nobody has looked at yet, within what honest parties send."""
+        size = len(frame.body) + FRAME_OVERHEAD
+        if self._unread_bytes + size <= MAX_UNREAD and self._unread_of[frame.sender] < MAX_FRAMES:
+            self._unread.append(frame)
+            self._unread_bytes += size
+            self._unread_of[frame.sender] += 1
 
     def _unanswered(self, step: Step, inbound: list[Frame]) -> None:
         """Nothing new for a while: a last look, then store and park; or time out."""
@@ -112,9 +130,6 @@ class Driver:
         if not self._take(step, inbound):
             self._log.receive(step.round, inbound)
             raise Parked
-
-    def _unread_bytes(self) -> int:
-        return sum(len(frame.body) for frame in self._unread)
 
     def _silent(self, inbound: list[Frame]) -> list[str]:
         """Keygen ids of those whose message is missing, where the session knows whom to expect."""
@@ -144,6 +159,6 @@ class Driver:
         for message in answer.messages:
             if message.session.startswith(RECEIPT):
                 self._kind.overheard(self._session, self._lease, message.body)
-            elif message.session == SLOT and self._unread_bytes() < MAX_UNREAD:
+            elif message.session == SLOT:
                 sender, receiver = bytes.fromhex(message.sender), bytes.fromhex(message.receiver)
-                self._unread.append(Frame(message.round, sender, receiver, message.body))
+                self._keep(Frame(message.round, sender, receiver, message.body))

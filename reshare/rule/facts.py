@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reshare.rule.types import DIGESTED, Attempt, Ballot, Kind, Mode, Receipt
 
-_BY_NEW = frozenset({Kind.STORED, Kind.FAILED, Kind.COMPLETED})
+BY_NEW = frozenset({Kind.STORED, Kind.FAILED, Kind.COMPLETED})
 
 
 class Facts(NamedTuple):
@@ -45,7 +45,7 @@ def about(receipt: Receipt, attempt: Attempt) -> bool:
     return (
         receipt.rid == attempt.rid
         and (receipt.kind not in DIGESTED or (receipt.digest is not None and receipt.digest == attempt.digest))
-        and receipt.party in (attempt.new if receipt.kind in _BY_NEW else attempt.old)
+        and receipt.party in (attempt.new if receipt.kind in BY_NEW else attempt.old)
     )
 
 
