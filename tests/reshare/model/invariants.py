@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reshare.rule.facts import conflicts, count
 from reshare.rule.table import Transition, enabled
-from reshare.rule.types import Kind, Receipt
+from reshare.rule.types import Ballot, Kind, Receipt
 from tests.reshare.model.world import Knowledge, Local, State, World
 
 _RESCUE = frozenset(
@@ -15,6 +15,7 @@ _RESCUE = frozenset(
     | {"accept ordered", "answer", "confirm"}
 )
 _PROPOSE = frozenset({"propose"})
+_NONE = Ballot(0, b"")
 
 
 class Sent(NamedTuple):
@@ -134,16 +135,20 @@ class Judge:
     def _carried(self, parties: list[Local], joiners: list[Local]) -> bool:
         """Runs the real table: who accepted the highest ballot proposes it again, the living answer and accept.
 
+        Where another attempt is accepted meanwhile that one counts highest and is carried next, as step 7 says.
         Receipts of the dead are lost, but for the commit certificate in an acceptor's journal.
         """
-        ballots = [party.acceptor.accepted for party in parties if party.acceptor.accepted is not None]
-        if not ballots:
-            return False
-        leader = next(i for i, party in enumerate(parties) if party.acceptor.accepted == max(ballots))
-        parties = self._act(parties, (leader,), _PROPOSE, joiners)
-        while (after := self._act(parties, range(len(parties)), _RESCUE, joiners)) != parties:
-            parties = after
-        return bool(self._heard(parties, joiners).facts.complete)
+        for _ in range(len(self.world.rids) + 1):
+            accepted = [party.acceptor.accepted or _NONE for party in parties]
+            highest = max(accepted)
+            if highest == _NONE:
+                return False
+            parties = self._act(parties, (accepted.index(highest),), _PROPOSE, joiners, highest.rid)
+            while (after := self._act(parties, range(len(parties)), _RESCUE, joiners)) != parties:
+                parties = after
+            if self._heard(parties, joiners).facts.complete:
+                return True
+        return False
 
     def _heard(self, parties: list[Local], joiners: list[Local]) -> Knowledge:
         seats, first = self.world.names, self.world.size.leaving + self.world.size.staying
@@ -155,18 +160,27 @@ class Judge:
         return Knowledge(facts._replace(committed=facts.committed | certified), frozenset())
 
     def _act(
-        self, parties: list[Local], who: Iterable[int], names: frozenset[str], joiners: list[Local]
+        self,
+        parties: list[Local],
+        who: Iterable[int],
+        names: frozenset[str],
+        joiners: list[Local],
+        rid: bytes | None = None,
     ) -> list[Local]:
         """One transition of each of these parties that changes something, all on what was said before."""
         table = tuple(transition for transition in self.world.table if transition.name in names)
         known, after = self._heard(parties, joiners), list(parties)
         for index in who:
-            after[index] = next(self._results(parties[index], known, table), parties[index])
+            after[index] = next(self._results(parties[index], known, table, rid), parties[index])
         return after
 
-    def _results(self, local: Local, known: Knowledge, table: tuple[Transition, ...]) -> Iterator[Local]:
+    def _results(
+        self, local: Local, known: Knowledge, table: tuple[Transition, ...], rid: bytes | None
+    ) -> Iterator[Local]:
         for view in self.world.views(local, known):
             for move in enabled(view, table):
+                if rid is not None and (move.attempt is None or move.attempt.rid != rid):
+                    continue
                 result = local
                 for step in move.steps:
                     result = self.world.apply(result, step)
