@@ -35,7 +35,7 @@ class Stage:
 STAGES = (
     Stage("unit", 180, ("-n", "2", *(f"--ignore=tests/{folder}" for folder in OWN_STAGE))),
     Stage("model", 180, ("-n", "2", "--timeout=300"), "reshare/model"),
-    Stage("cluster", 180, ("--timeout=300",), "cluster"),
+    Stage("cluster", 300, ("--timeout=300",), "cluster"),
     Stage("contract", 60, ("--timeout=300",), "contract"),
     Stage("browser", 60, ("--timeout=300",), "browser"),
 )

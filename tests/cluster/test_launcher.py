@@ -129,7 +129,7 @@ def test_vertex_joins_and_is_destroyed(pair: Cluster) -> None:
 
 def test_start_fails_with_the_reason(cluster_servers: Servers, checkout: Path, tmp_path: Path) -> None:
     failing = Cluster(1, tmp_path, servers=cluster_servers, settings={"VERTEX_NOTES": "/nonexistent/notes"})
-    with pytest.raises(StartError, match=r"(?s)a (listen|operators|worker) ended with 1:.*No such file"):
+    with pytest.raises(StartError, match=r"(?s)a (listen|operators|worker) ended with [12]:.*No such file"):
         failing.__enter__()
     assert not (tmp_path / "vertices" / "a" / "keystore").exists()
 
