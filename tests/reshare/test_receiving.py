@@ -15,7 +15,7 @@ from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.receiving import Bundle, bundle_of, receive
 from tests.life import Vertex
-from tests.mpc.simulator import identity
+from tests.mpc.simulator import flipped, identity
 from tests.reshare.attempts import Attempt, old_quorum, old_share, old_states, public
 from vertex.errors import ApiError
 
@@ -62,7 +62,7 @@ def test_a_bundle_told_again_is_not_new(vertex: Vertex) -> None:
     "bad",
     [
         lambda attempt: b"garbage",
-        lambda attempt: said(attempt)[:-1] + b"\0",
+        lambda attempt: flipped(said(attempt)),
         lambda attempt: said(attempt, "x"),
         lambda attempt: said(attempt, gid=bytes(32)),
         lambda attempt: said(attempt, subject=bytes(32)),
