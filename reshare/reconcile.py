@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit import services as audit
+from keys import witness
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
@@ -32,6 +33,7 @@ def reconcile() -> None:
     """Make rows again that only the journal knows, mark erased what has no key, take up what is owed; then say so."""
     ensure_node()
     check_durability()
+    witness.check_own()
     for name in keystore().journal.list("share/"):
         entry = keystore().journal.read(name)
         if entry is not None:
