@@ -70,7 +70,8 @@ def _restore(record: dict[str, object]) -> None:
     if known:
         return
     try:
-        share, _ = share_row_from_journal(record)
+        with transaction.atomic():
+            _make_row_again(record)
     except (PartyIdentity.DoesNotExist, IntegrityError):
         # Its identity key, user or policy was lost with the database: it can't be used, and is reported.
         log.exception("share_row_not_restored", key=str(record["key_id"]))
@@ -81,7 +82,11 @@ def _restore(record: dict[str, object]) -> None:
                 subject=str(record["key_id"]),
                 data={"gid": str(record["gid"])},
             )
-        return
+
+
+def _make_row_again(record: dict[str, object]) -> None:
+    """The share's row, and that of the attempt which made it, with their events or not at all."""
+    share, _ = share_row_from_journal(record)
     extra = record.get("extra")
     if isinstance(extra, dict) and "preimage" in extra:
         try:
@@ -94,10 +99,7 @@ def _restore(record: dict[str, object]) -> None:
             statements.learn(row, bytes.fromhex(extra["preimage"]))
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))
-    with transaction.atomic():
-        audit.record(
-            action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])}
-        )
+    audit.record(action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])})
 
 
 def _without_key(share: KeyShare) -> None:

@@ -41,6 +41,10 @@ def keep(*encoded: bytes) -> None:
             receipts.keep(each, receipts.parse(each))
 
 
+def full_disk(**_: Any) -> None:
+    raise OSError("no space left")
+
+
 Receive = Callable[..., None]
 
 
@@ -168,12 +172,9 @@ def test_the_sweep_compares_what_a_dead_process_left(receive: Receive, monkeypat
 
 
 def test_an_alarm_that_can_not_be_recorded_is_raised_later(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(**_: Any) -> None:
-        raise OSError("no space left")
-
     keep(carried([9, A, 1]))
     with monkeypatch.context() as failing:
-        failing.setattr("audit.services.record", full)
+        failing.setattr("audit.services.record", full_disk)
         keep(carried([5, B, 2]))
     assert Receipt.objects.count() == 2, "the receipt itself is kept"
     assert PeerHead.objects.filter(compared=False).count() == 1
@@ -239,6 +240,21 @@ def test_a_vertex_notices_that_its_own_log_was_changed(vertex: Vertex, name: str
     assert after[2] > shared[2]
     assert after[0] > found, "what is shared from now on is under the event that tells of it"
     assert witness.check_own()
+
+
+def test_a_cut_that_can_not_be_recorded_shares_nothing(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
+    happen(4)
+    witness.share()
+    counted = keystore().journal.read(witness.RECORD)
+    cut(2)
+    with monkeypatch.context() as failing:
+        failing.setattr("audit.services.record", full_disk)
+        for act in (witness.share, witness.check_own):
+            with pytest.raises(OSError, match="no space"):
+                act()
+    assert keystore().journal.read(witness.RECORD) == counted
+    assert not witness.check_own()
+    assert cuts() == [(4, 2)]
 
 
 def test_the_peers_notice_what_the_vertex_shares_after_a_cut(vertex: Vertex) -> None:
