@@ -1,6 +1,6 @@
 """An exported log, checked without a database or settings: JSON lines, events in order and signed heads."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -76,13 +76,14 @@ def verify_file(path: Path, checks: Checks) -> Report:
 
 
 def read_heads(path: Path) -> tuple[Head, ...]:
-    """The heads of a file: a peer's `audit_heads`, or an export, whose events are passed over. Raises Unusable."""
+    """The heads of a file, a line each: a peer's `audit_heads`, answers of `GET /audit/head`, or an export, whose
+    events are passed over. Raises Unusable."""
     heads = []
     try:
         with path.open("rb") as file:
             for number, line in _lines(file):
                 if not line.startswith(_EVENT):
-                    heads.append(_head(number, line))
+                    heads.append(_head(number, line, Head.from_line if line.startswith(PREFIX) else Head.from_answer))
     except (OSError, ValueError) as error:
         raise Unusable(f"{path}: {error}") from error
     if not heads:
@@ -137,9 +138,9 @@ def _entries(file: BinaryIO) -> Iterator[chain.Entry]:
         raise chain.Broken(last + 1, f"can't be read: {error}") from error
 
 
-def _head(number: int, line: str) -> Head:
+def _head(number: int, line: str, read: Callable[[str], Head] = Head.from_line) -> Head:
     try:
-        return Head.from_line(line)
+        return read(line)
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from error
 

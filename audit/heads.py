@@ -81,6 +81,15 @@ class Head:
             raise ValueError("not an exported head in canonical form")
         return head
 
+    @classmethod
+    def from_answer(cls, text: str) -> Self:
+        """What `GET /audit/head` answered, in one line. Raises ValueError."""
+        try:
+            fields = json.loads(text)
+            return cls.parse(fields["statement"], bytes.fromhex(fields["signature"]))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ValueError("not an exported head") from error
+
     def to_line(self) -> str:
         return chain.canonical({"head": self.statement, "signature": self.signature.hex()})
 

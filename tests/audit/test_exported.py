@@ -1,6 +1,7 @@
 """An exported log, checked where there is neither Django nor a database: the first bad event is named, and whatever is
 in the file there is never a traceback."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management import CommandError, call_command
 
 from audit import verify as offline
-from audit.models import Event
+from audit.models import AuditHead, Event
 from audit.services import head_sign
+from keys.heads import head_data
 from tests.audit.logged import PEM, sign, verify
 
 HOUSE = Path(__file__).resolve().parents[2]
@@ -218,6 +220,17 @@ def test_an_earlier_export_must_be_part_of_a_later_one(exported: Path, tmp_path:
     assert run(cut) == 0, "by itself the cut log holds"
     assert run(cut, "--against", exported) == 1
     assert run(exported, "--against", exported) == 0
+
+
+def test_an_answer_of_the_api_is_a_head_to_hold_the_log_against(exported: Path, tmp_path: Path) -> None:
+    answer, cut = tmp_path / "answer.json", tmp_path / "cut.jsonl"
+    answer.write_text(json.dumps(head_data(AuditHead.objects.get())))
+    cut.write_text("".join(f"{line}\n" for line in exported.read_text().splitlines()[:3]))
+    key = ("--key", exported.with_name("key.pem"))
+    assert run(exported, "--against", answer, *key) == 0
+    assert run(cut, "--against", answer) == 1
+    answer.write_text(answer.read_text().replace('"signature": "30', '"signature": "31'))
+    assert run(exported, "--against", answer, *key) == 1, "the signature is checked"
 
 
 def test_what_was_not_checked_is_said(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
