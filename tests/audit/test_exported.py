@@ -121,6 +121,10 @@ DAMAGES: dict[str, tuple[Callable[[Lines], Lines], str]] = {
         lambda lines: [*lines[:5], '{"head":"{}","signature":""}'],
         "event 6: can't be read: line 6: not an exported head",
     ),
+    "a head not canonical": (
+        lambda lines: [*lines[:5], lines[5].replace('"signature":"30', '"signature": "30')],
+        "event 6: can't be read: line 6: not an exported head in canonical form",
+    ),
     "a head cut": (lambda lines: [*lines[:5], lines[5][:50]], "event 6: can't be read: line 6: not an exported head"),
     "a head's vertex changed": (
         lambda lines: [*lines[:5], lines[5].replace('\\"vertex\\":\\"a\\"', '\\"vertex\\":\\"b\\"')],
