@@ -9,12 +9,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
-from audit import chain
+from audit import chain, heads
 from audit.models import Event
 from audit.services import record
 
 KEY = ec.generate_private_key(ec.SECP256R1())
+OTHER = ec.generate_private_key(ec.SECP256R1())
 PEM = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -54,6 +56,20 @@ def rechain(first: int = 1) -> None:
         changes = f"previous = '\\x{previous.hex()}', hash = '\\x{forged.hex()}'"
         as_owner(f"UPDATE audit_event SET {changes} WHERE seq = {event.seq}")
         previous = forged
+
+
+def countersigned(event: Event, key: ec.EllipticCurvePrivateKey = OTHER, vertex: str = "peer") -> str:
+    """A peer's word about an event, as its `audit_heads` writes it."""
+    statement = heads.seen_statement(
+        vertex=vertex,
+        party="somebody",
+        number=1,
+        receipt=bytes(32),
+        seq=event.seq,
+        digest=bytes(event.hash),
+        time=timezone.now(),
+    )
+    return heads.Head.parse(statement, key.sign(statement.encode(), ec.ECDSA(SHA256()))).to_line()
 
 
 def verify(**options: Any) -> str:

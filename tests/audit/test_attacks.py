@@ -15,9 +15,8 @@ from django.utils import timezone
 from audit import heads, log
 from audit.models import AuditHead, Event
 from audit.services import head_sign
-from tests.audit.logged import KEY, PEM, append, as_owner, rechain, sign, verify
+from tests.audit.logged import KEY, OTHER, PEM, append, as_owner, countersigned, rechain, sign, verify
 
-OTHER = ec.generate_private_key(ec.SECP256R1())
 UPDATE = "UPDATE audit_event SET"
 CHANGED, MISSING, DOES_NOT_FOLLOW = "was changed", "is missing", "does not follow"
 
@@ -141,20 +140,6 @@ REWRITTEN = [
         why="is another",
     ),
 ]
-
-
-def countersigned(event: Event, key: ec.EllipticCurvePrivateKey = OTHER, vertex: str = "peer") -> str:
-    """A peer's word about an event, as its `audit_heads` writes it."""
-    statement = heads.seen_statement(
-        vertex=vertex,
-        party="somebody",
-        number=1,
-        receipt=bytes(32),
-        seq=event.seq,
-        digest=bytes(event.hash),
-        time=timezone.now(),
-    )
-    return heads.Head.parse(statement, key.sign(statement.encode(), ec.ECDSA(SHA256()))).to_line()
 
 
 @pytest.mark.parametrize("against", ["own head", "peer", "written down", "earlier export"])

@@ -17,7 +17,7 @@ from audit import verify as offline
 from audit.models import AuditHead, Event
 from audit.services import head_sign
 from keys.heads import head_data
-from tests.audit.logged import PEM, sign, verify
+from tests.audit.logged import PEM, countersigned, sign, verify
 
 HOUSE = Path(__file__).resolve().parents[2]
 Lines = list[str]
@@ -235,6 +235,16 @@ def test_an_answer_of_the_api_is_a_head_to_hold_the_log_against(exported: Path, 
     assert run(cut, "--against", answer) == 1
     answer.write_text(answer.read_text().replace('"signature": "30', '"signature": "31'))
     assert run(exported, "--against", answer, *key) == 1, "the signature is checked"
+
+
+def test_a_peer_s_head_is_not_one_of_the_log_itself(
+    exported: Path, events: list[Event], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its signature would be asked of nobody: it belongs to what the log is held against."""
+    lines = exported.read_text().splitlines()
+    exported.write_text("".join(f"{line}\n" for line in [*lines[:5], countersigned(events[4])]))
+    assert run(exported, "--key", exported.with_name("key.pem")) == 1
+    assert "event 5: a peer's head stands among the log's own" in capsys.readouterr().err
 
 
 def test_what_was_not_checked_is_said(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
