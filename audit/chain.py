@@ -1,7 +1,8 @@
 """The hash chain of the event log, pure: the same code checks the table and an exported file.
 
 ``hash`` = SHA-256 over tag, seq, time, action, actor, subject, canonical data and the previous event's hash, each
-part length-prefixed. A chain shows changes, gaps and insertions, not a cut tail: for that heads are signed.
+part length-prefixed. A chain shows changes, gaps and insertions, not a cut tail or one rewritten from some event on:
+for that heads are signed and handed out, and the chain is held against them.
 """
 
 import hashlib
@@ -23,6 +24,15 @@ class Broken(Exception):
         super().__init__(f"event {seq}: {reason}")
         self.seq = seq
         self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody says that event `seq` has this `hash` (32 bytes); `source` says who, in words."""
+
+    seq: int
+    hash: bytes
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +78,11 @@ class Entry:
                 previous=bytes.fromhex(fields["previous"]),
                 hash=bytes.fromhex(fields["hash"]),
             )
-        except (KeyError, TypeError, RecursionError) as error:
+            same = entry.to_line() == line
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError("not an exported event") from error
-        if entry.to_line() != line:
-            raise ValueError("not in canonical form")
+        if not same:
+            raise ValueError("not an exported event in canonical form")
         return entry
 
 
@@ -83,17 +94,35 @@ def entry_hash(
     return digest("event", *(part.encode() for part in parts), previous)
 
 
-def verify(entries: Iterable[Entry], *, seq: int = 0, previous: bytes = EMPTY) -> tuple[int, bytes]:
-    """Check a run of events that starts after (`seq`, `previous`); gives the head (seq, hash). Raises Broken."""
+def verify(entries: Iterable[Entry], claims: Iterable[Claim] = ()) -> tuple[int, bytes]:
+    """Check a whole chain, and that it holds what `claims` say; gives its end (seq, hash). Raises Broken.
+
+    The first bad event is named: one that was changed, the first that is missing, or the one that a claim contradicts.
+    """
+    claimed: dict[int, list[Claim]] = {}
+    for claim in claims:
+        claimed.setdefault(claim.seq, []).append(claim)
+    seq, previous = 0, EMPTY
+    _hold(seq, previous, claimed)
     for entry in entries:
         if entry.seq != seq + 1:
-            raise Broken(seq + 1, f"missing: the next one is {entry.seq}")
+            raise Broken(seq + 1, f"is missing: event {entry.seq} stands in its place")
         if entry.previous != previous:
             raise Broken(entry.seq, "does not follow from the event before it")
         if entry.hash != _hash_of(entry):
             raise Broken(entry.seq, "was changed: its hash is another")
         seq, previous = entry.seq, entry.hash
+        _hold(seq, previous, claimed)
+    if claimed:
+        claim = claimed[min(claimed)][0]
+        raise Broken(seq + 1, f"is no longer there: the log ends before it, {claim.source} names event {claim.seq}")
     return seq, previous
+
+
+def _hold(seq: int, digest: bytes, claimed: dict[int, list[Claim]]) -> None:
+    for claim in claimed.pop(seq, ()):
+        if claim.hash != digest:
+            raise Broken(seq, f"is another than the one that {claim.source} names")
 
 
 def canonical(value: Any) -> str:
@@ -126,7 +155,7 @@ def _hash_of(entry: Entry) -> bytes:
             data=entry.data,
             previous=entry.previous,
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Broken(entry.seq, f"was changed: {error}") from error
 
 

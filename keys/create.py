@@ -7,7 +7,8 @@ from django.db import transaction
 
 from audit import services as audit
 from keys import operations
-from keys.models import KeyShare, Operation
+from keys.keystore import keystore
+from keys.models import ApiUser, KeyShare, Operation, PartyIdentity
 from keys.selectors import keygen_id
 from keys.shares import identity_create
 
@@ -34,10 +35,16 @@ def key_create(*, operation_id: UUID, scheme: str) -> KeyShare | None:
     )
     if operation is None or operation.user is None:
         return None
-    user = operation.user
-    key = KeyShare.objects.create(
-        user=user, identity=identity_create(), scheme=scheme, policy_id=user.default_policy_id
-    )
+    identity = identity_create()
+    try:
+        return _create(operation, operation.user, identity, scheme)
+    except BaseException:  # not written, or not recorded: nothing remains in the keystore either
+        keystore().keys.destroy(identity.data_key or "")
+        raise
+
+
+def _create(operation: Operation, user: ApiUser, identity: PartyIdentity, scheme: str) -> KeyShare:
+    key = KeyShare.objects.create(user=user, identity=identity, scheme=scheme, policy_id=user.default_policy_id)
     result = {"key_id": str(key.id), "keygen_id": keygen_id(key)}
     operations.finish(operation_id=operation.id, result=result)
     audit.record(

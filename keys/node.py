@@ -82,4 +82,7 @@ def _make() -> Node:
     except IntegrityError:  # another worker was faster
         keystore().keys.destroy(ref)
         return Node.objects.get()
+    except BaseException:  # not written, or not recorded: nothing remains
+        keystore().keys.destroy(ref)
+        raise
     return node

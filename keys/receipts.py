@@ -12,6 +12,7 @@ from django.db import transaction
 
 from keys.models import Receipt as ReceiptRow
 from keys.models import Statement
+from keys.witness import keep_head
 from mpc.hashing import TH
 from mpc.identity import Identity, verify
 
@@ -88,14 +89,18 @@ def fingerprint(encoded: bytes) -> bytes:
 
 def keep(encoded: bytes, receipt: Receipt) -> bool:
     """Store a verified receipt for ever; False when it was known, or when its signer has said so much of one kind
-    about one subject that no honest party would. Inside the caller's transaction."""
+    about one subject that no honest party would. Inside the caller's transaction; the audit head in it is then held
+    against those that its signer has shown before."""
     said = ReceiptRow.objects.filter(subject=receipt.subject, kind=receipt.kind, party=receipt.party)
     if said.count() >= MAX_PER_SIGNER:
         return False
+    name = fingerprint(encoded)
     _, created = ReceiptRow.objects.get_or_create(
-        fingerprint=fingerprint(encoded),
+        fingerprint=name,
         defaults={"subject": receipt.subject, "kind": receipt.kind, "party": receipt.party, "encoded": encoded},
     )
+    if created:
+        keep_head(party=receipt.party, fingerprint=name, body=receipt.body)
     return created
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from functools import lru_cache
 
-from keys import receipts
+from keys import receipts, witness
 from keys.keystore import keystore
 from mpc.errors import Malformed
 from mpc.identity import Identity
@@ -43,7 +43,7 @@ def keygen_stored(*, identity: Identity, share: Share, sid: bytes, digest: bytes
     journal = keystore().journal
     known = journal.read(name)
     if known is None:
-        body = {"proof": possession(share, digest)}
+        body = {"proof": possession(share, digest), witness.FIELD: witness.share()}
         known = receipts.issue(
             identity, kind=receipts.STORED, subject=sid, gid=share.gid, k=0, digest=digest, body=body
         )

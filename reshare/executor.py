@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from audit import services as audit
-from keys import receipts
+from keys import receipts, witness
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.shares import (
@@ -271,7 +271,7 @@ class Performance:
             gid=self._seen.view.gid,
             k=fact.k,
             digest=fact.digest or b"",
-            body=self._body_of(fact, row),
+            body=self._body_of(fact, row) | {witness.FIELD: witness.share()},
         )
         with transaction.atomic():
             if receipts.keep(encoded, receipts.parse(encoded)):

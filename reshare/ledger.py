@@ -5,7 +5,6 @@ from typing import Any
 
 from audit import services as audit
 from audit.models import Deletion
-from audit.selectors import chain_head
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
 from reshare.models import Reshare
@@ -107,9 +106,8 @@ def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:
 
 
 def attestation(row: Reshare, share: KeyShare | None, checks: Mapping[str, bool], keystore_kind: str) -> dict[str, Any]:
-    """What `DELETED` states besides its ballot: method, checks, exports and the head of the audit chain."""
+    """What `DELETED` states besides its ballot and what every receipt does: method, checks and exports."""
     deletion = Deletion.objects.filter(attempt=row.attempt, party=bytes(row.identity.public)).first()
-    seq, head = chain_head()
     return {
         "method": "data key destroyed",
         "keystore": keystore_kind,
@@ -117,5 +115,4 @@ def attestation(row: Reshare, share: KeyShare | None, checks: Mapping[str, bool]
         "checks": dict(checks),
         "exports": share.exports.count() if share is not None else 0,
         "exports_destroyed": deletion.exports_destroyed if deletion is not None else False,
-        "audit_head": [seq, head],
     }

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit import services as audit
+from keys import witness
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
@@ -32,6 +33,7 @@ def reconcile() -> None:
     """Make rows again that only the journal knows, mark erased what has no key, take up what is owed; then say so."""
     ensure_node()
     check_durability()
+    witness.check_own()
     for name in keystore().journal.list("share/"):
         entry = keystore().journal.read(name)
         if entry is not None:
@@ -68,7 +70,8 @@ def _restore(record: dict[str, object]) -> None:
     if known:
         return
     try:
-        share, _ = share_row_from_journal(record)
+        with transaction.atomic():
+            _make_row_again(record)
     except (PartyIdentity.DoesNotExist, IntegrityError):
         # Its identity key, user or policy was lost with the database: it can't be used, and is reported.
         log.exception("share_row_not_restored", key=str(record["key_id"]))
@@ -79,7 +82,11 @@ def _restore(record: dict[str, object]) -> None:
                 subject=str(record["key_id"]),
                 data={"gid": str(record["gid"])},
             )
-        return
+
+
+def _make_row_again(record: dict[str, object]) -> None:
+    """The share's row, and that of the attempt which made it, with their events or not at all."""
+    share, _ = share_row_from_journal(record)
     extra = record.get("extra")
     if isinstance(extra, dict) and "preimage" in extra:
         try:
@@ -92,10 +99,7 @@ def _restore(record: dict[str, object]) -> None:
             statements.learn(row, bytes.fromhex(extra["preimage"]))
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))
-    with transaction.atomic():
-        audit.record(
-            action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])}
-        )
+    audit.record(action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])})
 
 
 def _without_key(share: KeyShare) -> None:

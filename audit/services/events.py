@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from audit import chain, selectors
+from audit import chain, heads, selectors
 from audit.models import AuditHead, Event
 
 # Any constant that nothing else in this database locks: "audit".
@@ -15,7 +15,6 @@ _LOCK = 0x6175646974
 _ACTION = re.compile(r"[a-z_]+(\.[a-z_]+)+\Z")
 _ACTOR = re.compile(r"(admin|system|user:[0-9a-f-]{36}|operator:.{1,150})\Z")
 _MAX_DATA = 65_536
-HEAD_FORMAT = "vertex-audit-head/1"
 
 
 def record(*, action: str, actor: str, subject: str, data: dict[str, Any]) -> Event:
@@ -55,9 +54,7 @@ def head_sign(*, vertex: str, sign: Callable[[bytes], bytes]) -> AuditHead:
         return current
     seq, digest = selectors.chain_head()
     now = timezone.now()
-    statement = chain.canonical(
-        {"format": HEAD_FORMAT, "vertex": vertex, "seq": seq, "hash": digest.hex(), "time": chain.time_text(now)}
-    )
+    statement = heads.own_statement(vertex=vertex, seq=seq, digest=digest, time=now)
     return AuditHead.objects.create(
         seq=seq, hash=digest, time=now, statement=statement, signature=sign(statement.encode())
     )

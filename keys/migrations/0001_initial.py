@@ -179,6 +179,26 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='PeerHead',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('party', models.BinaryField(max_length=32)),
+                ('receipt', models.BinaryField(max_length=32, unique=True)),
+                ('seq', models.BigIntegerField()),
+                ('hash', models.BinaryField(max_length=32)),
+                ('number', models.BigIntegerField()),
+                ('compared', models.BooleanField(default=False)),
+                ('conflict', models.CharField(blank=True, default='', max_length=12)),
+                ('received_at', models.DateTimeField(auto_now_add=True)),
+                ('rival', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='rivals', to='keys.peerhead')),
+            ],
+            options={
+                'default_permissions': ('view',),
+                'indexes': [models.Index(fields=['party', 'number'], name='peer_head_by_number'), models.Index(fields=['party', 'seq'], name='peer_head_by_seq'), models.Index(condition=models.Q(('compared', False)), fields=['id'], name='peer_head_not_compared')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('number__gte', 1), ('seq__gte', 0)), name='peer_head_in_range'), models.CheckConstraint(condition=models.Q(models.Q(('conflict', ''), ('rival', None)), models.Q(('rival__isnull', False), models.Q(('conflict', ''), _negated=True)), _connector='OR'), name='peer_head_conflict_names_its_rival')],
+            },
+        ),
+        migrations.CreateModel(
             name='Receipt',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -1,5 +1,6 @@
 """What is true of users, key shares and protocol sessions, with the constraints that keep it so."""
 
+from keys.models.heads import PeerHead
 from keys.models.node import Node
 from keys.models.people import ApiKey, ApiUser, Operator, Policy
 from keys.models.receipts import Receipt, Statement
@@ -15,6 +16,7 @@ __all__ = [
     "Operator",
     "PairState",
     "PartyIdentity",
+    "PeerHead",
     "Policy",
     "ProtocolSession",
     "Receipt",

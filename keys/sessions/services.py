@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from audit import services as audit
-from keys import operations
+from keys import operations, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.kinds import kind_of
@@ -283,7 +283,7 @@ def _signer_lost(session: ProtocolSession) -> None:
 def sweep() -> int:
     """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
     now = timezone.now()
-    found = operations.expire()
+    found = operations.expire() + witness.compare()
     for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=now)[:500]:
         session_fail(session_id=session.id, error=absent(session), actor="system")
         found += 1

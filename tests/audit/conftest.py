@@ -3,6 +3,9 @@
 import pytest
 
 from audit import signals
+from tests.audit.logged import events
+
+__all__ = ["events"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,461 @@
+"""If an event can't be written, what it tells of does not happen: every service that records one, with a full disk.
+
+Services that are called are in a table: after the failure all tables are as they were before. What a worker does by
+itself is run once, each kind of event failing first at each of its places: no state is ever seen without its event.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import OperationalError, connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from audit import services as audit
+from audit import signals
+from audit.models import Deletion, Event
+from audit.services import events as appending
+from keys import create, keygen, node, operators, receipts, signing, users, witness
+from keys.keystore import keystore
+from keys.models import ApiUser, KeyShare, Operation, Operator, PairState, ProtocolSession, Receipt, Statement
+from keys.sessions import services as sessions
+from keys.sessions.lease import Lease
+from keys.shares import journal_entry
+from keys.stored import possession
+from mpc.errors import Blame
+from mpc.sign import Signature
+from reshare import reconcile
+from reshare.kind import ReshareKind
+from reshare.models import Reshare
+from reshare.receiving import Bundle, receive
+from tests.audit.shown import ready
+from tests.life import Vertex, at_once
+from tests.mpc.simulator import identity, key
+from tests.reshare.attempts import OLD, Attempt, old_quorum, old_share, public
+
+HOUSE = Path(__file__).resolve().parents[2]
+PASSWORD = "a long password of no importance"
+Act = Callable[[], object]
+
+
+class FullDisk:
+    """In place of the event's model where events are appended: those that `refuses` names are not written."""
+
+    def __init__(self, refuses: Callable[[dict[str, Any]], bool]) -> None:
+        self.refuses = refuses
+        self.objects = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(Event.objects, name)
+
+    def create(self, **fields: Any) -> Event:
+        if self.refuses(fields):
+            raise OperationalError("could not extend file: no space left on device")
+        return Event.objects.create(**fields)
+
+
+def everything() -> dict[str, str]:
+    """The contents of all tables, hashed."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT md5(string_agg(t::text, E'\\n' ORDER BY t::text)) FROM \"{table}\" t")
+            found[table] = cursor.fetchone()[0] or ""
+    return found
+
+
+# What is called: each makes what it needs, and gives the call that must leave nothing when its event fails.
+
+
+def user() -> ApiUser:
+    return ApiUser.objects.create(name="somebody")
+
+
+def operation() -> Operation:
+    return Operation.objects.create(
+        user=user(), caller="admin", action="test", deadline=timezone.now() + timedelta(seconds=60)
+    )
+
+
+def new_operator(group: str = "approver") -> Operator:
+    operators.groups_ensure()
+    made = Operator.objects.create_user(username=group, password=PASSWORD, is_staff=True)
+    made.groups.add(Group.objects.get(name=group))
+    return made
+
+
+def api_key_created() -> Act:
+    someone = user()
+    return lambda: users.api_key_create(user_id=someone.id, actor="admin")
+
+
+def operator_token_created() -> Act:
+    someone = new_operator()
+    return lambda: users.operator_token_create(operator=someone, actor="admin")
+
+
+def api_key_revoked() -> Act:
+    _, token = users.user_create(name="x", owner=None, actor="admin")
+    return lambda: users.api_key_revoke(api_key=token, actor="admin")
+
+
+def user_deleted() -> Act:
+    someone, _ = users.user_create(name="x", owner=None, actor="admin")
+    return lambda: users.user_delete(user_id=someone.id, actor="admin")
+
+
+def operator_ensured() -> Act:
+    operators.groups_ensure()
+    entry = operators.OperatorEntry("somebody", PASSWORD, ["viewer"])
+    return lambda: operators.operator_ensure(entry=entry, actor="admin")
+
+
+def key_created() -> Act:
+    asked = operation()
+    return lambda: create.key_create(operation_id=asked.id, scheme="ecdsa")
+
+
+def session(kind: str, share: KeyShare, **fields: Any) -> ProtocolSession:
+    settled: dict[str, Any] = {"state": "running", "params": {"digest": "11" * 32}, "room": "r"}
+    settled |= {"kind": kind, "share": share, "deadline": timezone.now() + timedelta(minutes=1)}
+    return ProtocolSession.objects.create(**settled | fields)
+
+
+def session_requested() -> Act:
+    old_quorum()
+    share = old_share("a")
+    return lambda: sessions.session_open(
+        kind="sign",
+        share=share,
+        operation=None,
+        params={},
+        relay_url="http://relay.test",
+        room="r",
+        min_size=2,
+        max_size=3,
+        deadline=timezone.now(),
+        actor="admin",
+        data={},
+    )
+
+
+def session_failed() -> Act:
+    old_quorum()
+    begun = session("keygen", old_share("a"), state="ready", operation=operation())
+    error = sessions.absent(begun)
+    return lambda: sessions.session_fail(session_id=begun.id, error=error, actor="system")
+
+
+def share_quarantined() -> Act:
+    old_quorum()
+    share = old_share("a")
+    result = key(OLD, 2)[public("a")]
+    KeyShare.objects.filter(id=share.id).update(state="created", gid=None, sealed_share=None, data_key=None)
+    begun = session("keygen", KeyShare.objects.get(id=share.id))
+    return lambda: keygen.KeygenKind().finish(begun, Lease(begun.id, 0), result)
+
+
+def share_active() -> Act:
+    old_quorum()
+    results = key(OLD, 2)
+    first = results[public("a")]
+    receipts.keep_statement(subject=first.sid, digest=first.digest, preimage=first.preimage)
+    for name in OLD:
+        proof = {"proof": possession(results[public(name)].share, first.digest)}
+        about = {"subject": first.sid, "gid": first.gid, "k": 0, "digest": first.digest}
+        said = receipts.issue(identity(name), kind=receipts.STORED, **about, body=proof)
+        receipts.keep(said, receipts.parse(said))
+    KeyShare.objects.filter(id=old_share("a").id).update(state="quarantined")
+    share, asked = old_share("a"), operation()
+    return lambda: keygen.keygen_advance(key=share, sid=first.sid, operation_id=asked.id)
+
+
+def sign_released() -> Act:
+    old_quorum()
+    begun = session("sign", old_share("a"))
+    return lambda: signing.release(begun, Lease(begun.id, 0))
+
+
+def sign_done() -> Act:
+    old_quorum()
+    begun = session("sign", old_share("a"), operation=operation())
+    return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), Signature(1, 1, 0))
+
+
+def pair_banned() -> Act:
+    old_quorum()
+    begun = session("sign", old_share("a"))
+    return lambda: signing.SignKind().blamed(begun, Blame({public("b")}, "a check failed", ban=True))
+
+
+def deletion_proposed() -> Act:
+    new_operator()
+    deletion = ready()
+    asked = {"statement_hash": bytes(deletion.statement_hash), "reason": "x", "exports_destroyed": False}
+    return lambda: audit.deletion_confirm(deletion_id=deletion.id, actor="operator:approver", **asked)
+
+
+def deletion_confirmed() -> Act:
+    deletion = ready()
+    asked = {"statement_hash": bytes(deletion.statement_hash), "reason": "x", "exports_destroyed": False}
+    return lambda: audit.deletion_confirm(deletion_id=deletion.id, actor="system", **asked)
+
+
+def deletion_rejected() -> Act:
+    new_operator()
+    deletion = ready()
+    return lambda: audit.deletion_reject(deletion_id=deletion.id, actor="operator:approver", reason="x")
+
+
+def password_refused() -> Act:
+    new_operator()
+    deletion = ready()
+    client = Client()
+    assert client.login(username="approver", password=PASSWORD)
+    form = {"statement_hash": bytes(deletion.statement_hash).hex(), "decision": "confirm"}
+    form |= {"reason": "x", "password": "a wrong one"}
+    return lambda: client.post(reverse("admin:audit_deletion_change", args=[deletion.pk]), form)
+
+
+def confirmation(attempt: Attempt) -> bytes:
+    about = {"subject": attempt.rid, "gid": attempt.hello.gid, "k": attempt.hello.k}
+    return receipts.issue(identity("a"), kind="CONFIRMED", **about, digest=attempt.result("a").digest)
+
+
+def begun_attempt() -> Attempt:
+    old_quorum()
+    attempt = Attempt()
+    attempt.begin()
+    attempt.through()
+    return attempt
+
+
+def receipts_received() -> Act:
+    attempt = begun_attempt()
+    bundle = Bundle([confirmation(attempt)], attempt.result("a").preimage)
+    return lambda: receive(rid=attempt.rid, bundle=bundle, actor="admin")
+
+
+def receipts_refused() -> Act:
+    attempt = begun_attempt()
+    bundle = Bundle([confirmation(attempt), b"garbage"], None)
+    return lambda: receive(rid=attempt.rid, bundle=bundle, actor="admin")
+
+
+def reshare_told() -> Act:
+    attempt = begun_attempt()
+    Reshare.objects.all().delete()
+    Statement.objects.all().delete()
+    bundle = Bundle([confirmation(attempt)], attempt.result("a").preimage)
+    return lambda: receive(rid=attempt.rid, bundle=bundle, actor="admin")
+
+
+def reshare_began() -> Act:
+    attempt = begun_attempt()
+    row = attempt.row("a")
+    unwritten: dict[str, Any] = {"rid": None, "run": "", "state": "waiting"}
+    Reshare.objects.filter(id=row.id).update(**unwritten)
+    begun = session("reshare", old_share("a"))
+    Reshare.objects.filter(id=row.id).update(session=begun)
+    written = ReshareKind()._written
+    return lambda: written(begun, Lease(begun.id, 0), attempt.hello, run=Reshare.Run.HELLO)
+
+
+def journal_record(name: str = "a") -> dict[str, Any]:
+    old_quorum()
+    record = journal_entry(old_share(name))
+    assert record is not None
+    PairState.objects.all().delete()
+    KeyShare.objects.filter(id=old_share(name).id).delete()
+    return record
+
+
+def row_restored() -> Act:
+    record = journal_record()
+    return lambda: reconcile._restore(record)
+
+
+def not_restored() -> Act:
+    record = journal_record() | {"identity": "00" * 32}
+    return lambda: reconcile._restore(record)
+
+
+def key_missing() -> Act:
+    old_quorum()
+    share = old_share("a")
+    return lambda: reconcile._without_key(share)
+
+
+def head_conflict() -> Act:
+    for number, seq in ((1, 9), (2, 5)):
+        body = {witness.FIELD: [seq, bytes(32), number]}
+        about = {"subject": bytes(32), "gid": bytes(32), "k": 0, "digest": b""}
+        said = receipts.issue(identity("a"), kind=receipts.DELETED, **about, body=body)
+        receipts.keep(said, receipts.parse(said))
+    return lambda: witness._compare(witness.PeerHead.objects.get(number=2).id)
+
+
+CALLED: dict[str, Callable[[], Act]] = {
+    "user.created": lambda: lambda: users.user_create(name="x", owner=None, actor="admin"),
+    "api_key.created": api_key_created,
+    "operator_token.created": operator_token_created,
+    "api_key.revoked": api_key_revoked,
+    "user.deleted": user_deleted,
+    "operator.ensured": operator_ensured,
+    "node.created": lambda: node.ensure_node,
+    "key.created": key_created,
+    "sign.requested": session_requested,
+    "keygen.failed": session_failed,
+    "share.quarantined": share_quarantined,
+    "share.active": share_active,
+    "sign.released": sign_released,
+    "sign.done": sign_done,
+    "pair.banned": pair_banned,
+    "deletion.proposed": deletion_proposed,
+    "deletion.confirmed": deletion_confirmed,
+    "deletion.rejected": deletion_rejected,
+    "deletion.password_refused": password_refused,
+    "receipts.received": receipts_received,
+    "receipts.refused": receipts_refused,
+    "reshare.told": reshare_told,
+    "reshare.began": reshare_began,
+    "share.row_restored": row_restored,
+    "share.not_restored": not_restored,
+    "share.key_missing": key_missing,
+    "audit.head_conflict": head_conflict,
+}
+# A ban destroys the pair's key before it says so, and what was stored stays stored: both err on the safe side.
+KEYSTORE_GOES_AHEAD = {"pair.banned", "share.quarantined"}
+
+
+@pytest.fixture
+def alone(
+    db: None, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    settings.VERTEX_KEYSTORE = str(tmp_path / "keystore")
+    settings.VERTEX_TWO_PERSON = True
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    for signal in (signals.deletion_confirmed, signals.deletion_rejected):
+        monkeypatch.setattr(signal, "receivers", [])
+        signal.sender_receivers_cache.clear()
+
+
+@pytest.mark.parametrize("action", CALLED)
+def test_nothing_remains_of_a_call_whose_event_fails(alone: None, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    call = CALLED[action]()
+    before, keys = everything(), keystore().keys.list()
+    refused: list[str] = []
+
+    def refuses(fields: dict[str, Any]) -> bool:
+        refused.append(fields["action"])
+        return True
+
+    with monkeypatch.context() as failing:
+        failing.setattr(appending, "Event", FullDisk(refuses))
+        with pytest.raises(OperationalError, match="no space left"):
+            call()
+    assert refused == [action]
+    after = everything()
+    assert {table for table in before if before[table] != after[table]} == set()
+    if action not in KEYSTORE_GOES_AHEAD:
+        assert keystore().keys.list() == keys
+
+
+# What a worker does by itself: each kind of event fails the first time at each of its places.
+
+
+def untold() -> Iterator[str]:
+    """What is there more often than events tell of it. All parties are on one vertex, so it is counted."""
+    events = list(Event.objects.values_list("action", "data"))
+    actions = Counter(action for action, _ in events)
+    sides = {side: Counter(data.get(side) for _, data in events) for side in ("old_share", "new_share", "ledger")}
+    there: Counter[tuple[str, str]] = Counter()
+    for row in Reshare.objects.select_related("old_share", "new_share"):
+        there["reshare", row.state] += row.state not in ("waiting", "running")
+        there["conflicts", "receipts.conflict"] += bool(row.conflicts)
+        for side, share, before in (("old_share", row.old_share, "active"), ("new_share", row.new_share, "created")):
+            if share is not None:
+                there[side, share.state] += share.state != before
+                there["suspended", "share.suspended"] += bool(share.suspended)
+    for kind in Receipt.objects.exclude(fingerprint__in=BY_HAND).values_list("kind", flat=True):
+        there["reshare", kind.lower()] += 1
+    there["ledger", "erased"] += Deletion.objects.filter(own=True, state="erased").count()
+    for (what, name), count in there.items():
+        told = sides[what][name] if what in sides else actions[f"reshare.{name}" if what == "reshare" else name]
+        if count > told:
+            yield f"{what} {name}: {count}, told {told}"
+
+
+BY_HAND: list[bytes] = []  # receipts that a test signed itself
+
+
+def persist(act: Callable[[], None]) -> None:
+    """Do it until it is done, as the sweep has it done: again after every failure."""
+    for _ in range(100):
+        try:
+            return act()
+        except OperationalError:
+            continue
+    raise AssertionError("it is never done")
+
+
+def test_no_state_is_seen_without_its_event(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reshare up to its end; then a receipt of this vertex that it never signed, which makes two faces."""
+    failed: set[tuple[str, str, str]] = set()
+    seen: list[str] = []
+
+    def refuses(fields: dict[str, Any]) -> bool:
+        at_once([lambda: seen.extend(untold())])  # another connection: only what is committed
+        place = fields["action"], fields["subject"], json.dumps(fields["data"], sort_keys=True)
+        return place not in failed and not failed.add(place)  # type: ignore[func-returns-value]
+
+    old_quorum()
+    monkeypatch.setattr(appending, "Event", FullDisk(refuses))
+    attempt = Attempt()
+    attempt.begin()
+    persist(attempt.settle)
+    attempt.through()
+    persist(attempt.settle)
+    for name in "ab":
+        persist(lambda name=name: attempt.confirm(name))  # type: ignore[misc]
+    persist(attempt.settle)
+    assert {row.state for row in Reshare.objects.all()} == {"clean"}
+    about = {"subject": attempt.rid, "gid": attempt.hello.gid, "k": attempt.hello.k}
+    unknown = receipts.issue(identity("a"), kind="ABORTED", **about, digest=attempt.result("a").digest)
+    BY_HAND[:] = [receipts.fingerprint(unknown)]
+    receipts.keep(unknown, receipts.parse(unknown))
+    persist(attempt.settle)
+    assert sorted(set(seen)) == []
+    assert list(untold()) == []
+    # Not every one that failed is there later: who has accepted in the journal erases next, without accepting again.
+    assert {action for action, _, _ in failed} >= set(Event.objects.values_list("action", flat=True))
+    assert {"reshare.deleted", "reshare.clean", "receipts.conflict", "share.suspended"} <= {
+        action for action, _, _ in failed
+    }
+
+
+BY_ITSELF = {"receipts.conflict", "share.suspended"}
+ELSEWHERE = {"audit.cut"}  # tests/keys/test_witness.py: what shares a head must not be in a transaction
+
+
+def test_every_event_of_the_source_is_tried() -> None:
+    """A new service that records something is added here, or this fails."""
+    literal = re.compile(r'(?:action=|_record\(\s*)"([a-z_]+\.[a-z_.]+)"')
+    sources = [path for app in ("audit", "keys", "reshare") for path in (HOUSE / app).rglob("*.py")]
+    recorded = {
+        action
+        for path in sources
+        if "views" not in path.parts and path.name != "views.py"
+        for action in literal.findall(path.read_text())
+    }
+    assert recorded - CALLED.keys() - BY_ITSELF - ELSEWHERE == set()
+    assert CALLED.keys() - recorded == {"sign.requested", "keygen.failed"}, "those of sessions, by their kind"
