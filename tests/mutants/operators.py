@@ -79,7 +79,9 @@ def _with(tree: ast.Module, node: ast.AST, field: str, index: int | None, replac
 def _places(tree: ast.Module) -> Iterator[tuple[str, ast.AST, str, int | None, ast.AST]]:
     """(outermost function, parent, its field, index in it, what stands there instead)."""
 
-    def walk(node: ast.AST, names: tuple[str, ...], inside: bool) -> Iterator[tuple[str, ast.AST, str, int | None, ast.AST]]:
+    def walk(
+        node: ast.AST, names: tuple[str, ...], inside: bool
+    ) -> Iterator[tuple[str, ast.AST, str, int | None, ast.AST]]:
         for field, value in ast.iter_fields(node):
             children = value if isinstance(value, list) else [value]
             for index, child in enumerate(children):
