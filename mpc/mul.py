@@ -51,6 +51,7 @@ from mpc.params import (
     XI,
     Q,
 )
+from mpc.secret import Confidential
 
 _ROW: Final = WIDTH * SCALAR_LENGTH
 _INPUT_LIMBS: Final = INPUTS * SCALAR_LENGTH // 2
@@ -69,7 +70,7 @@ def gadget() -> Limbs:
 
 
 @final
-class MulReceiver:
+class MulReceiver(Confidential):
     """Bob in one multiplication: `start`, then `finish` once. In memory only, never stored."""
 
     __slots__ = ("_beta", "_psid", "_rows", "b")
@@ -117,12 +118,9 @@ class MulReceiver:
         d_1, d_2 = inner_products(gadget(), inputs)
         return d_1, d_2
 
-    def __repr__(self) -> str:
-        return "MulReceiver(<redacted>)"
-
 
 @final
-class MulSender:
+class MulSender(Confidential):
     """Alice in one multiplication, after Bob's extension has passed its check: `multiply` once. In memory only."""
 
     __slots__ = ("_delta", "_psid", "_rows")
@@ -152,9 +150,6 @@ class MulSender:
         eta = SECP256K1.encode_scalar(a_hat + theta[0] * a_1 + theta[1] * a_2)
         check = reduce((zero_limbs @ _challenge(theta)).astype(np.int64))
         return (-c_1 % Q, -c_2 % Q), corrections + eta + TH("mu", self._psid, check)
-
-    def __repr__(self) -> str:
-        return "MulSender(<redacted>)"
 
 
 def verify_extension(state: AliceState, psid: bytes, message: bytes) -> MulSender:

@@ -17,7 +17,7 @@ from mpc.group import SECP256K1, Group, Point
 from mpc.hashing import TH
 from mpc.ot.state import AliceState, BobState
 from mpc.params import MIN_THRESHOLD, VERSION
-from mpc.secret import Secret
+from mpc.secret import Confidential, Secret
 from mpc.sharing import evaluate, ranks
 from mpc.wire import (
     MAX_PARTIES,
@@ -26,9 +26,9 @@ from mpc.wire import (
     Hash,
     Identities,
     IdentityKey,
-    Message,
     Points,
     Scalar,
+    SecretMessage,
     decode,
     encode,
 )
@@ -54,7 +54,7 @@ def check_quorum(t: int, identities: tuple[bytes, ...]) -> None:
         raise ValueError("an identity stands twice in a quorum")
 
 
-class UncheckedShare(Message):
+class UncheckedShare(SecretMessage):
     """A share as it was decoded: well-formed, nothing more."""
 
     version: Count
@@ -89,7 +89,7 @@ class UncheckedShare(Message):
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class Share(Confidential):
     """A checked share of generation ``gid``: ``secret``·G = A(x), with A given by its t Feldman points.
 
     ``identities`` are sorted; their ranks are the coordinates.
@@ -169,7 +169,7 @@ class Share:
         return decode(UncheckedShare, data).check()
 
 
-class _StoredPair(Message):
+class _StoredPair(SecretMessage):
     version: Count
     gid: Hash
     peer: IdentityKey
@@ -181,7 +181,7 @@ class _StoredPair(Message):
 
 
 @dataclass(frozen=True, eq=False)
-class PairState:
+class PairState(Confidential):
     """The set-up with one counterparty, for one generation. Sealed and destroyed under a key of its own.
 
     ``alice_pair`` names the set-up in which this party is Alice, ``bob_pair`` the other (32 B each).
