@@ -1,7 +1,7 @@
 """What a party keeps of a key: its share, and for each counterparty the state of their oblivious transfers.
 
-Both are encoded for sealing: the bytes are as secret as the share itself. A share is checked whenever it is decoded;
-signing and resharing take a ``Share`` only, never an ``UncheckedShare``.
+Both are encoded for sealing: the bytes are as secret as the share itself. A ``Share`` can't be made unchecked; signing
+and resharing take nothing else, and never an ``UncheckedShare``.
 """
 
 from __future__ import annotations
@@ -69,29 +69,23 @@ class UncheckedShare(SecretMessage):
 
     def check(self) -> Share:
         """The share, if all of it fits together. Raises Malformed."""
+        if self.version != VERSION:
+            raise Malformed("share: version")
         try:
             group = group_of(self.scheme)
-            check_quorum(self.t, self.identities)
         except ValueError as error:
             raise Malformed(f"share: {error}") from error
-        if self.version != VERSION or list(self.identities) != sorted(self.identities):
-            raise Malformed("share: version or order of identities")
-        if len(self.feldman) != self.t or not 1 <= self.x <= len(self.identities):
-            raise Malformed("share: number of points or coordinate")
         feldman = tuple(group.decode(point) for point in self.feldman)
-        secret = group.decode_scalar(self.secret)
-        share = Share(
+        return Share(
             self.scheme, self.gid, self.t, self.identities, self.x, Secret(self.secret), feldman, self.chain_code
         )
-        if secret == 0 or group.base_mul(secret) != evaluate(group, feldman, self.x):
-            raise Malformed("share: not the discrete logarithm of its public share")
-        return share
 
 
 @dataclass(frozen=True, eq=False)
 class Share(Confidential):
     """A checked share of generation ``gid``: ``secret``·G = A(x), with A given by its t Feldman points.
 
+    There is no other: whoever makes one has it checked, and gets Malformed if it does not fit together.
     ``identities`` are sorted; their ranks are the coordinates.
     """
 
@@ -103,6 +97,19 @@ class Share(Confidential):
     secret: Secret
     feldman: tuple[Point, ...]
     chain_code: bytes
+
+    def __post_init__(self) -> None:
+        try:
+            check_quorum(self.t, self.identities)
+        except ValueError as error:
+            raise Malformed(f"share: {error}") from error
+        if list(self.identities) != sorted(self.identities):
+            raise Malformed("share: order of identities")
+        if len(self.feldman) != self.t or not 1 <= self.x <= len(self.identities):
+            raise Malformed("share: number of points or coordinate")
+        secret = self.scalar
+        if secret == 0 or self.group.base_mul(secret) != evaluate(self.group, self.feldman, self.x):
+            raise Malformed("share: not the discrete logarithm of its public share")
 
     def __repr__(self) -> str:
         return f"Share({self.scheme}, gid {self.gid.hex()[:16]}…, {self.t} of {len(self.identities)}, <redacted>)"

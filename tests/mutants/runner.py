@@ -81,13 +81,13 @@ class Runner:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         predictable_randomness()
+        sources = {module: Path(importlib.import_module(module).__file__ or "").read_text() for module in self.modules}
         for item in session.items:
             self._baseline(item)
         waiting: dict[int, Mutant] = {}
         for module, files in self.modules.items():
-            source = Path(importlib.import_module(module).__file__ or "").read_text()
             items = [item for item in session.items if item.path.name in files]
-            for mutant in mutants(module, source):
+            for mutant in mutants(module, sources[module]):
                 if len(waiting) == self.workers:
                     self._reap(waiting)
                 waiting[self._start(mutant, items)] = mutant
