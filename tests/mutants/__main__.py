@@ -16,7 +16,7 @@ from tests.mutants.modules import MODULES
 from tests.mutants.runner import KILLED, UNTESTED, Runner
 
 HERE = Path(__file__).resolve().parent
-LIMIT = 3.0  # seconds that the tests of one module may take
+LIMIT = 3.0  # seconds of CPU that the tests of one mutant may take
 
 
 def explained() -> dict[str, str]:
@@ -49,9 +49,9 @@ def main() -> int:
         print(f"{'no test enters' if runner.verdicts[name] == UNTESTED else 'survives'}: {name}")
     for name in sorted(set(reasons) - survivors):
         print(f"{'is noticed now' if name in runner.verdicts else 'no such mutant any more'}: {name}")
-    for module, seconds in runner.slowest():
+    for module, function, seconds in runner.slowest():
         if seconds > LIMIT:
-            print(f"note: the tests of {module} take {seconds:.1f} s, more than {LIMIT:.0f} s")
+            print(f"note: the tests of {module}:{function} take {seconds:.1f} s, more than {LIMIT:.0f} s")
     print(
         f"{len(runner.verdicts)} mutants, {len(runner.verdicts) - len(survivors)} noticed, "
         f"{len(survivors & set(reasons))} explained, in {time.monotonic() - begun:.0f} s"

@@ -96,20 +96,22 @@ class Runner:
         return True
 
     def _baseline(self, item: pytest.Item) -> None:
-        """Runs a test as it is. Whoever enters a function of `mpc` is noted; a test that fails ends the run."""
+        """Runs a test as it is: once for its time, once to note which functions it enters. One that fails ends the run."""
         entered: set[tuple[str, str]] = set()
 
         def note(frame: Any, event: str, _: object) -> None:
             if event == "call" and frame.f_globals.get("__name__") in self.modules:
                 entered.add((frame.f_globals["__name__"], frame.f_code.co_qualname.partition(".<locals>")[0]))
 
-        sys.setprofile(note)
         begun = time.process_time()
+        reports = runtestprotocol(item, log=False, nextitem=None)
+        self.seconds[item.nodeid] = time.process_time() - begun
+        sys.setprofile(note)
         try:
-            reports = runtestprotocol(item, log=False, nextitem=None)
+            reports += runtestprotocol(item, log=False, nextitem=None)
         finally:
             sys.setprofile(None)
-        self.seconds[item.nodeid], self.entered[item.nodeid] = time.process_time() - begun, entered
+        self.entered[item.nodeid] = entered
         if any(report.failed for report in reports):
             raise pytest.UsageError(f"{item.nodeid} fails without any mutant")
 
@@ -141,10 +143,12 @@ class Runner:
         code = os.waitstatus_to_exitcode(status)
         self.verdicts[waiting.pop(pid).name] = code if code in (SURVIVED, UNTESTED) else KILLED
 
-    def slowest(self) -> Iterator[tuple[str, float]]:
-        """(module, seconds that all its tests take without a mutant)."""
-        spent: dict[str, float] = defaultdict(float)
+    def slowest(self) -> Iterator[tuple[str, str, float]]:
+        """(module, function, seconds) of the tests that run for a mutant which survives."""
+        spent: dict[tuple[str, str], float] = defaultdict(float)
         for nodeid, seconds in self.seconds.items():
-            spent[Path(nodeid.partition("::")[0]).name] += seconds
-        for module, files in self.modules.items():
-            yield module, sum(spent[name] for name in files)
+            for module, function in self.entered[nodeid]:
+                if Path(nodeid.partition("::")[0]).name in self.modules[module]:
+                    spent[module, function] += seconds
+        for (module, function), seconds in sorted(spent.items()):
+            yield module, function, seconds
