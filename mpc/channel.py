@@ -1,4 +1,4 @@
-"""The channels of one session: per-direction keys, rounds of signed messages, the echo (protocols.md, section 2)."""
+"""The channels of one session: per-direction keys, rounds of signed messages, the echo (cryptography.md, section 2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed envelopes and sealed payloads: how a message travels (protocols.md, section 2).
+"""Signed envelopes and sealed payloads: how a message travels (cryptography.md, section 2).
 
 Envelope, the ``body`` of a frame: header (99 B) ‖ content ‖ signature (64 B).
 Header: version 1 B, kind 1 B (0 hello, 1 message), round 1 B, session 32 B, sender 32 B, receiver 32 B (zeros = all).

@@ -1,4 +1,4 @@
-"""The hello round: who takes part, under which parameters, with which fresh keys (protocols.md, section 2)."""
+"""The hello round: who takes part, under which parameters, with which fresh keys (cryptography.md, section 2)."""
 
 from __future__ import annotations
 

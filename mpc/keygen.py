@@ -1,4 +1,4 @@
-"""Distributed key generation: PedPop with committed polynomials, and the pairwise set-ups (protocols.md, section 7).
+"""Distributed key generation: PedPop with committed polynomials, and the pairwise set-ups (cryptography.md, section 7).
 
     0   hello
     1   broadcast  commitment to polynomial, proofs and chain-code part

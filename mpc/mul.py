@@ -1,4 +1,5 @@
-"""Multiplication of two of Alice's inputs by a random value of Bob's (RVOLE: DKLs23, protocol 5.2; section 6).
+"""Multiplication of two of Alice's inputs by a random value of Bob's (RVOLE: DKLs23, protocol 5.2;
+cryptography.md, section 6).
 
     Bob   → Alice   message 1: the OT extension                                            4,400 bytes
     Alice → Bob     message 2: ã ‖ η ‖ μ = 416·3·32 + 32 + 32                             40,000 bytes

@@ -1,4 +1,4 @@
-"""Resharing: the same key to another quorum, also refresh (protocols.md, section 10; lifecycle.md, step 1).
+"""Resharing: the same key to another quorum, also refresh (cryptography.md, section 10; lifecycle.md, step 1).
 
     0   hello       everybody                                            N = new parties, D = dealers
     1   broadcast   commitment and PROMISED of D; everybody confirms the sid

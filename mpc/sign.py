@@ -1,4 +1,4 @@
-"""Signing: DKLs23 in three rounds after the hello (protocols.md, section 8).
+"""Signing: DKLs23 in three rounds after the hello (cryptography.md, section 8).
 
     0   hello
     1   broadcast  commitment to R_i;       private  OT extension (as Bob)                        4,400 B
@@ -61,7 +61,7 @@ class SignRequest:
 
 @dataclass(frozen=True, eq=False)
 class PairCheck(Confidential, Checkpoint):
-    """The critical section of the extension check with ``peer`` (protocols.md, section 5).
+    """The critical section of the extension check with ``peer`` (cryptography.md, section 5).
 
     The driver locks the pair's row, refuses if banned, calls ``verify``, commits the verdict (CheckFailed = ban),
     unlocks, and sends the result back, or throws the exception in.  One pair at a time; a ``psid`` seen before is

@@ -67,7 +67,7 @@ def decode(kind: type[M], data: bytes) -> M:
 
 
 class KeygenFields(Message):
-    """What every party of a key generation must agree on (section 2)."""
+    """What every party of a key generation must agree on (cryptography.md, section 2)."""
 
     room: Text
     scheme: Text

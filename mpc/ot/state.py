@@ -1,6 +1,6 @@
 """What a party keeps of a set-up: one state per counterparty and role, for one generation.
 
-Shared by all sessions of the pair, so it dies with the first failed check (protocols.md, section 9) and with its
+Shared by all sessions of the pair, so it dies with the first failed check (cryptography.md, section 9) and with its
 generation. Stored sealed only.
 """
 

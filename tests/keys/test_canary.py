@@ -84,7 +84,8 @@ def hold(canaries: Canaries, party: Party) -> None:
 
 
 def everything_in(client: redis.Redis) -> bytes:
-    return b"\n".join(name + b"\n" + client.dump(name) + b"\n".join(_values(client, name)) for name in client.keys())
+    names = [*client.scan_iter()]
+    return b"\n".join(part for name in names for part in (name, client.dump(name), *_values(client, name)))
 
 
 def _values(client: redis.Redis, name: bytes) -> list[bytes]:

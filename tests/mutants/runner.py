@@ -96,7 +96,7 @@ class Runner:
         return True
 
     def _baseline(self, item: pytest.Item) -> None:
-        """Runs a test as it is: once for its time, once to note which functions it enters. One that fails ends the run."""
+        """Runs a test as it is, for its time and to note which functions it enters. One that fails ends the run."""
         entered: set[tuple[str, str]] = set()
 
         def note(frame: Any, event: str, _: object) -> None:
