@@ -22,7 +22,10 @@ LIMIT = 3.0  # seconds of CPU that the tests of one mutant may take
 def explained() -> dict[str, str]:
     """Why each survivor survives, by name."""
     entries = tomllib.loads((HERE / "survivors.toml").read_text()).get("survivor", [])
-    return {entry["mutant"]: entry["why"] for entry in entries}
+    names = {entry["mutant"]: entry["why"] for entry in entries}
+    if len(names) != len(entries):
+        raise ValueError("survivors.toml explains a mutant twice")
+    return names
 
 
 def run(modules: dict[str, tuple[str, ...]], workers: int) -> Runner:
