@@ -233,9 +233,11 @@ def test_hellos_that_are_not_for_everybody_or_are_ones_own_are_dropped() -> None
         assert open_body(Frame(0, sender.public, to, body), "hello", ROOM) is not None
         return Frame(0, sender.public, to, body)
 
-    step: Any = next(greet(me, hello, ROOM, 2, SystemRng(), lambda sender, _: sender != Z))
+    step: Any = next(greet(me, hello, ROOM, 2, SystemRng(), lambda sender, heard: bool(heard.role) and sender != Z))
     assert step.accept(frame(other, BROADCAST))
     assert not step.accept(frame(other, A))
     assert not step.accept(frame(me, BROADCAST))
     assert not step.accept(frame(PARTIES[Z], BROADCAST))
     assert not step.accept(frame(other, BROADCAST, b"no hello"))
+    forged = frame(other, BROADCAST)
+    assert not step.accept(Frame(0, other.public, BROADCAST, flipped(forged.body)))

@@ -1,7 +1,10 @@
 """The last checks of key generation and resharing, one by one: sessions of honest code never get to them."""
 
+from unittest.mock import patch
+
 import pytest
 
+from mpc import keygen
 from mpc.dealing import Dealing
 from mpc.errors import Abort, Blame, Malformed
 from mpc.findings import blaming
@@ -15,7 +18,7 @@ from mpc.shares import check_quorum
 from mpc.statements import joint_polynomial
 from mpc.wire import Opening, Outcome
 from tests.mpc.pairs import Draws
-from tests.mpc.simulator import identities
+from tests.mpc.simulator import identities, run_keygen
 
 POINTS = (G.base_mul(7), G.base_mul(11))
 DIGEST = TH("test/digest")
@@ -87,6 +90,12 @@ def test_slopes_that_cancel_are_degenerate() -> None:
     commitments, openings, expected = dealt((3, 5), (4, G.order - 5))
     with pytest.raises(Abort, match="degenerate"):
         joint_polynomial(G, DIGEST, 2, expected, G.base_mul(7), commitments, openings)
+
+
+def test_a_key_generation_asks_for_that_check() -> None:
+    with patch.object(keygen, "check_feldman", side_effect=Abort("degenerate")):
+        outcomes = run_keygen(identities("AB"), 2)
+    assert {str(outcome) for outcome in outcomes.values()} == {"degenerate"}
 
 
 def test_outcomes_abort_for_a_digest_and_blame_for_a_proof() -> None:

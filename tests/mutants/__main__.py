@@ -29,9 +29,29 @@ def explained() -> dict[str, str]:
 
 
 def run(modules: dict[str, tuple[str, ...]], workers: int) -> Runner:
-    runner = Runner(modules, workers)
+    known = explained()
+
+    def tell(name: str, verdict: int) -> None:
+        if verdict != KILLED and name not in known:
+            what = "no test enters" if verdict == UNTESTED else "survives"
+            print(f"{what}: {name}", flush=True)
+
+    runner = Runner(modules, workers, tell)
     files = sorted({f"tests/mpc/{name}" for names in modules.values() for name in names})
-    quiet = ["-q", "-p", "no:django", "-p", "no:cacheprovider", "-p", "no:timeout", "-o", "addopts=", "-W", "ignore"]
+    quiet = [
+        "-q",
+        "-s",
+        "-p",
+        "no:django",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:timeout",
+        "-o",
+        "addopts=",
+        "-W",
+        "ignore",
+    ]
     code = pytest.main([*quiet, *files], plugins=[runner])
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         sys.exit(int(code))
@@ -48,8 +68,6 @@ def main() -> int:
     runner = run(modules, arguments.workers)
     reasons = {name: why for name, why in explained().items() if name.partition(":")[0] in modules}
     survivors = {name for name, verdict in runner.verdicts.items() if verdict != KILLED}
-    for name in sorted(survivors - set(reasons)):
-        print(f"{'no test enters' if runner.verdicts[name] == UNTESTED else 'survives'}: {name}")
     for name in sorted(set(reasons) - survivors):
         print(f"{'is noticed now' if name in runner.verdicts else 'no such mutant any more'}: {name}")
     for module, function, seconds in runner.slowest():

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -75,6 +75,7 @@ class Runner:
 
     modules: dict[str, tuple[str, ...]]
     workers: int
+    told: Callable[[str, int], None]
     verdicts: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     entered: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
@@ -140,8 +141,9 @@ class Runner:
 
     def _reap(self, waiting: dict[int, Mutant]) -> None:
         pid, status = os.wait()
-        code = os.waitstatus_to_exitcode(status)
-        self.verdicts[waiting.pop(pid).name] = code if code in (SURVIVED, UNTESTED) else KILLED
+        code, name = os.waitstatus_to_exitcode(status), waiting.pop(pid).name
+        self.verdicts[name] = code if code in (SURVIVED, UNTESTED) else KILLED
+        self.told(name, self.verdicts[name])
 
     def slowest(self) -> Iterator[tuple[str, str, float]]:
         """(module, function, seconds) of the tests that run for a mutant which survives."""
