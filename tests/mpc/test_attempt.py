@@ -221,6 +221,11 @@ def test_who_claims_a_quorum_of_its_own_is_heard_only_if_it_is_asked_for() -> No
     assert admits(config, None, Z, describing(PARTIES[Z], own))
 
 
+def test_a_strangers_word_about_a_quorum_describes_nothing() -> None:
+    assert described(Z, describing(PARTIES[Z], OLD[A].share.description())) is None
+    assert described(A, describing(PARTIES[A], OLD[A].share.description())) == OLD[A].share.description()
+
+
 def test_hellos_that_are_not_for_everybody_or_are_ones_own_are_dropped() -> None:
     me, other = PARTIES[A], PARTIES[B]
 

@@ -35,6 +35,12 @@ def test_a_share_comes_back_as_it_was() -> None:
     assert (again.identity, again.n, again.public_key) == (PARTIES[1].public, 3, SHARE.feldman[0].to_bytes())
 
 
+@pytest.mark.parametrize("x", [1, 2, 3])
+def test_every_partys_share_loads(x: int) -> None:
+    share = key("ABC", 2)[SHARE.identities[x - 1]].share
+    assert Share.decode(share.encode()).x == x
+
+
 OTHER = G.base_mul(5).to_bytes()
 LIES: dict[str, dict[str, Any]] = {
     "another version": {"version": 2},
