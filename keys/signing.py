@@ -106,7 +106,7 @@ class SignKind(SessionKind):
 
 
 def pair_check(key: KeyShare, check: PairCheck) -> Any:
-    """The critical section of the extension check (protocols.md, section 5): one at a time per pair, verdict durable
+    """The critical section of the extension check (cryptography.md, section 5): one at a time per pair, verdict durable
     before anything computed from it leaves, a failure bans the counterparty."""
     with transaction.atomic():
         pairs = PairState.objects.select_for_update().filter(share=key, peer=check.peer, banned_at=None)

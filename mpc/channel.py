@@ -1,4 +1,4 @@
-"""The channels of one session: per-direction keys, rounds of signed messages, the echo (protocols.md, section 2)."""
+"""The channels of one session: per-direction keys, rounds of signed messages, the echo (cryptography.md, section 2)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from mpc.findings import decode_all
 from mpc.hashing import TH
 from mpc.hello import Greetings
 from mpc.protocol import BROADCAST, Frame, Protocol, Rng, Slot, Step
+from mpc.secret import Confidential
 from mpc.wire import Message, encode
 
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True)
-class Received:
+@dataclass(frozen=True, eq=False)
+class Received(Confidential):
     """A completed round, the own broadcast included, in order of sender. ``signed``: the broadcasts' envelopes."""
 
     broadcast: dict[bytes, bytes]
@@ -48,7 +49,7 @@ def echo_of(sid: bytes, number: int, signed: Iterable[bytes]) -> bytes:
     return TH("echo", sid, bytes((number,)), *signed)
 
 
-class Session:
+class Session(Confidential):
     """The sealed, signed channels of one session after its hello round. Holds keys: never stored, never printed."""
 
     def __init__(self, greetings: Greetings, sid: bytes, coordinates: Mapping[bytes, int], rng: Rng) -> None:

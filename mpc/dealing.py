@@ -19,6 +19,7 @@ from mpc.group import Draw, Group, Point
 from mpc.hashing import TH
 from mpc.identity import Identity, verify
 from mpc.protocol import BROADCAST, Frame
+from mpc.secret import Confidential
 from mpc.sharing import Polynomial, evaluate
 from mpc.wire import (
     Deal,
@@ -37,7 +38,7 @@ from mpc.wire import (
 DEAL_ROUND = 2
 
 
-class Dealing:
+class Dealing(Confidential):
     """One dealer's polynomial of degree t − 1. ``attached`` (32 B or empty) is bound by the commitment too."""
 
     def __init__(
@@ -64,9 +65,6 @@ class Dealing:
             blind=draw("blind", 32),
         )
         self.commitment = _commit(sid, dealer, self.opening, attached)
-
-    def __repr__(self) -> str:
-        return "Dealing(<redacted>)"
 
     def deal(self, x: int, chain_code: bytes) -> Deal:
         """What the receiver with coordinate x gets."""

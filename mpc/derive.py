@@ -1,4 +1,4 @@
-"""Non-hardened BIP32 derivation as an additive offset (protocols.md, section 12).
+"""Non-hardened BIP32 derivation as an additive offset (cryptography.md, section 12).
 
 A child key is never exported: child key and chain code together give the parent key.
 """

@@ -1,4 +1,4 @@
-"""Signed envelopes and sealed payloads: how a message travels (protocols.md, section 2).
+"""Signed envelopes and sealed payloads: how a message travels (cryptography.md, section 2).
 
 Envelope, the ``body`` of a frame: header (99 B) ‖ content ‖ signature (64 B).
 Header: version 1 B, kind 1 B (0 hello, 1 message), round 1 B, session 32 B, sender 32 B, receiver 32 B (zeros = all).
@@ -59,7 +59,8 @@ def frame_of(body: bytes) -> Frame | None:
 def conflict(first: Frame, second: Frame) -> bool:
     """True if one party signed two different messages for one slot of one session: evidence, keep both."""
     header = first.body[:HEADER_BYTES]
-    if first.body == second.body or second.body[:HEADER_BYTES] != header or len(header) < HEADER_BYTES or header[1] > 1:
+    # Two different bodies that begin alike have a whole header.
+    if first.body == second.body or second.body[:HEADER_BYTES] != header or header[1] > 1:
         return False
     return all(open_body(frame, _TAGS[header[1]], header[3:35]) is not None for frame in (first, second))
 

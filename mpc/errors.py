@@ -1,7 +1,7 @@
 """What can go wrong in a protocol: who is to blame, and how sure we are.
 
-Only authenticated content is ever blamed (protocols.md, sections 2 and 9): a frame that fails its signature is dropped
-by the channel and never becomes one of these.
+Only authenticated content is ever blamed (cryptography.md, sections 2 and 9): a frame that fails its signature is
+dropped by the channel and never becomes one of these.
 """
 
 from collections.abc import Iterable

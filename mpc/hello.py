@@ -1,4 +1,4 @@
-"""The hello round: who takes part, under which parameters, with which fresh keys (protocols.md, section 2)."""
+"""The hello round: who takes part, under which parameters, with which fresh keys (cryptography.md, section 2)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.params import VERSION
 from mpc.protocol import BROADCAST, Frame, Protocol, Rng, Step
+from mpc.secret import Confidential
 from mpc.wire import Hello, Message, Participant, decode, encode
 
 HELLO_ROUND = 0
@@ -27,8 +28,8 @@ def hello_session(room: str, index: int) -> bytes:
     return TH("hello/room", room.encode(), index.to_bytes(4, "big"))
 
 
-@dataclass(frozen=True)
-class Greetings:
+@dataclass(frozen=True, eq=False)
+class Greetings(Confidential):
     """The completed hello round: every participant's hello, the bodies as they were signed, the own ephemeral
     secret.
     """

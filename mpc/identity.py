@@ -12,6 +12,7 @@ from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypai
 from nacl.exceptions import BadSignatureError
 
 from mpc.hashing import TH
+from mpc.secret import Confidential
 
 SECRET_BYTES = 32
 PUBLIC_BYTES = 32
@@ -21,8 +22,8 @@ _TEXT_PREFIX = "vtx1"
 _CHECKSUM_BYTES = 4
 
 
-class Identity:
-    """The secret half (a 32-byte seed) with what one does with it. Prints nothing of it."""
+class Identity(Confidential):
+    """The secret half (a 32-byte seed) with what one does with it. Seal ``reveal()`` to store it."""
 
     __slots__ = ("_expanded", "_seed", "public")
 
@@ -34,9 +35,6 @@ class Identity:
 
     def __repr__(self) -> str:
         return f"Identity({self.public.hex()[:16]}…, <redacted>)"
-
-    def __reduce__(self) -> str:
-        raise TypeError("an identity is not serialised; seal reveal()")
 
     def reveal(self) -> bytes:
         """The 32-byte seed, to be sealed."""

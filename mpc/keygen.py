@@ -1,4 +1,4 @@
-"""Distributed key generation: PedPop with committed polynomials, and the pairwise set-ups (protocols.md, section 7).
+"""Distributed key generation: PedPop with committed polynomials, and the pairwise set-ups (cryptography.md, section 7).
 
     0   hello
     1   broadcast  commitment to polynomial, proofs and chain-code part
@@ -25,7 +25,7 @@ from mpc.identity import Identity
 from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
 from mpc.params import VERSION
 from mpc.protocol import Protocol, Rng, scoped
-from mpc.secret import Secret
+from mpc.secret import Confidential, Secret
 from mpc.setup import PairSetup
 from mpc.shares import PairState, Share, chain_code_hash, check_quorum, group_of
 from mpc.sharing import add_commitments, evaluate, ranks
@@ -110,7 +110,7 @@ class KeygenStatement(Message):
 
 
 @dataclass(frozen=True, eq=False)
-class KeygenResult:
+class KeygenResult(Confidential):
     """``preimage`` is public; share and pairs are to be sealed."""
 
     sid: bytes

@@ -1,4 +1,5 @@
-"""Multiplication of two of Alice's inputs by a random value of Bob's (RVOLE: DKLs23, protocol 5.2; section 6).
+"""Multiplication of two of Alice's inputs by a random value of Bob's (RVOLE: DKLs23, protocol 5.2;
+cryptography.md, section 6).
 
     Bob   → Alice   message 1: the OT extension                                            4,400 bytes
     Alice → Bob     message 2: ã ‖ η ‖ μ = 416·3·32 + 32 + 32                             40,000 bytes
@@ -51,6 +52,7 @@ from mpc.params import (
     XI,
     Q,
 )
+from mpc.secret import Confidential
 
 _ROW: Final = WIDTH * SCALAR_LENGTH
 _INPUT_LIMBS: Final = INPUTS * SCALAR_LENGTH // 2
@@ -69,7 +71,7 @@ def gadget() -> Limbs:
 
 
 @final
-class MulReceiver:
+class MulReceiver(Confidential):
     """Bob in one multiplication: `start`, then `finish` once. In memory only, never stored."""
 
     __slots__ = ("_beta", "_psid", "_rows", "b")
@@ -117,12 +119,9 @@ class MulReceiver:
         d_1, d_2 = inner_products(gadget(), inputs)
         return d_1, d_2
 
-    def __repr__(self) -> str:
-        return "MulReceiver(<redacted>)"
-
 
 @final
-class MulSender:
+class MulSender(Confidential):
     """Alice in one multiplication, after Bob's extension has passed its check: `multiply` once. In memory only."""
 
     __slots__ = ("_delta", "_psid", "_rows")
@@ -152,9 +151,6 @@ class MulSender:
         eta = SECP256K1.encode_scalar(a_hat + theta[0] * a_1 + theta[1] * a_2)
         check = reduce((zero_limbs @ _challenge(theta)).astype(np.int64))
         return (-c_1 % Q, -c_2 % Q), corrections + eta + TH("mu", self._psid, check)
-
-    def __repr__(self) -> str:
-        return "MulSender(<redacted>)"
 
 
 def verify_extension(state: AliceState, psid: bytes, message: bytes) -> MulSender:

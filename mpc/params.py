@@ -1,7 +1,7 @@
 """Every constant of the protocols: one place, so that a change of any of them is a change of `VERSION`.
 
 κ = 256 (size of the group order), λ_c = 128 (computational), λ_s = 80 (statistical), ℓ = 2 inputs per multiplication,
-ρ = 1 check column (protocols.md, section 1). All lengths are bytes unless a name says otherwise.
+ρ = 1 check column (cryptography.md, section 1). All lengths are bytes unless a name says otherwise.
 """
 
 from typing import Final

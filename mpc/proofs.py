@@ -1,4 +1,4 @@
-"""Schnorr proofs of knowledge of a discrete logarithm, bound to their place (protocols.md, sections 2 and 7).
+"""Schnorr proofs of knowledge of a discrete logarithm, bound to their place (cryptography.md, sections 2 and 7).
 
 A proof is commitment point ‖ response, 33 + 32 = 65 bytes. ``context`` must name session, prover, purpose and index.
 """

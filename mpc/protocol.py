@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from typing import Protocol as Interface
 
 from mpc.hashing import TH, XOF
+from mpc.secret import Confidential
 
 T = TypeVar("T")
 Draw = Callable[[str, int], bytes]
@@ -120,7 +121,7 @@ class SystemRng:
         return None
 
 
-class SeededRng:
+class SeededRng(Confidential):
     """Durable by replay: the same seed and the same inbound messages draw the same bytes, any other message others.
 
     ``draw`` = XOF(size, "draw", seed, view, label); ``view`` is the running hash of all that was absorbed.  A session
@@ -133,9 +134,6 @@ class SeededRng:
         self._seed = seed
         self._view = TH("view/start")
         self._labels: set[str] = set()
-
-    def __repr__(self) -> str:
-        return "SeededRng(<redacted>)"
 
     def draw(self, label: str, size: int) -> bytes:
         if label in self._labels:

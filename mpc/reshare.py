@@ -1,4 +1,4 @@
-"""Resharing: the same key to another quorum, also refresh (protocols.md, section 10; lifecycle.md, step 1).
+"""Resharing: the same key to another quorum, also refresh (cryptography.md, section 10; lifecycle.md, step 1).
 
     0   hello       everybody                                            N = new parties, D = dealers
     1   broadcast   commitment and PROMISED of D; everybody confirms the sid
@@ -32,7 +32,7 @@ from mpc.keygen import finish_setups
 from mpc.outcome import check_outcomes, make_outcome, own_share
 from mpc.protocol import Checkpoint, Protocol, Rng, scoped
 from mpc.quorums import ReshareConfig, admits, make_hello
-from mpc.secret import Secret
+from mpc.secret import Confidential, Secret
 from mpc.setup import PairSetup
 from mpc.shares import PairState, Share, chain_code_hash
 from mpc.sharing import evaluate, lagrange, ranks
@@ -65,7 +65,7 @@ class Promises(Checkpoint):
 
 
 @dataclass(frozen=True, eq=False)
-class ReshareResult:
+class ReshareResult(Confidential):
     """``share`` None: a departing party, which knows the digest all the same. ``preimage`` is public."""
 
     rid: bytes
@@ -100,7 +100,7 @@ def reshare(me: Identity, config: ReshareConfig, old: Share | None, rng: Rng) ->
     return (yield from party.run(receipt))
 
 
-class _Party:
+class _Party(Confidential):
     """One participant after the hello round."""
 
     def __init__(self, greetings: Greetings, complete: HelloComplete, old: Share | None, rng: Rng) -> None:
@@ -116,9 +116,6 @@ class _Party:
         self.chain_code = old.chain_code if old else b""
         self.dealing = self._deal(old) if old else None
         self.setups: dict[bytes, PairSetup] = {}
-
-    def __repr__(self) -> str:
-        return "_Party(<redacted>)"
 
     def _deal(self, old: Share) -> Dealing:
         """A polynomial of degree t' − 1 with f(0) = λ_i·s_i over the dealers."""

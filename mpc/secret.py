@@ -1,11 +1,26 @@
-"""A type for secret bytes that does not leak by accident."""
+"""Types for secrets that do not leak by accident."""
 
 import hmac
 from typing import Final, NoReturn, final
 
 
+class Confidential:
+    """Base of everything that holds a secret: prints its name only, is equal to nothing but itself, is not pickled.
+
+    A subclass may print more of itself, in a `__repr__` of its own, as long as that is public.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(<redacted>)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")
+
+
 @final
-class Secret:
+class Secret(Confidential):
     """Secret bytes: prints `<redacted>`, has no `==`, no hash, no pickle and no JSON form.
 
     Python can't wipe memory: this keeps secrets out of logs, messages and databases, not out of a core dump.
@@ -34,6 +49,3 @@ class Secret:
         raise TypeError("secrets are compared with equals()")
 
     __hash__ = None  # type: ignore[assignment]
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("secrets are not pickled")

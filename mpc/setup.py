@@ -14,12 +14,12 @@ from mpc.group import Draw
 from mpc.hashing import TH
 from mpc.ot import base, pprf
 from mpc.ot.state import AliceState, BobState
-from mpc.secret import Secret
+from mpc.secret import Confidential, Secret
 from mpc.shares import PairState
 from mpc.wire import Puncturing, SetupAnswer, SetupKey
 
 
-class PairSetup:
+class PairSetup(Confidential):
     """One party's side. Call ``answer``, ``puncturing``, ``finish`` in this order, each with the peer's message."""
 
     def __init__(self, sid: bytes, x: int, peer: bytes, peer_x: int, draw: Draw) -> None:
@@ -31,9 +31,6 @@ class PairSetup:
         self._secret, self._key = base.start(draw)
         self._half = draw("zero", 32)
         self.key = SetupKey(key=self._key, zero_commitment=self._commit(x, peer_x, self._half))
-
-    def __repr__(self) -> str:
-        return "PairSetup(<redacted>)"
 
     def answer(self, theirs: SetupKey) -> SetupAnswer:
         """As Alice. Blames the peer for a key that is no point."""

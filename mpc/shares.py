@@ -1,7 +1,7 @@
 """What a party keeps of a key: its share, and for each counterparty the state of their oblivious transfers.
 
-Both are encoded for sealing: the bytes are as secret as the share itself. A share is checked whenever it is decoded;
-signing and resharing take a ``Share`` only, never an ``UncheckedShare``.
+Both are encoded for sealing: the bytes are as secret as the share itself. A ``Share`` can't be made unchecked; signing
+and resharing take nothing else, and never an ``UncheckedShare``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mpc.group import SECP256K1, Group, Point
 from mpc.hashing import TH
 from mpc.ot.state import AliceState, BobState
 from mpc.params import MIN_THRESHOLD, VERSION
-from mpc.secret import Secret
+from mpc.secret import Confidential, Secret
 from mpc.sharing import evaluate, ranks
 from mpc.wire import (
     MAX_PARTIES,
@@ -26,9 +26,9 @@ from mpc.wire import (
     Hash,
     Identities,
     IdentityKey,
-    Message,
     Points,
     Scalar,
+    SecretMessage,
     decode,
     encode,
 )
@@ -54,7 +54,7 @@ def check_quorum(t: int, identities: tuple[bytes, ...]) -> None:
         raise ValueError("an identity stands twice in a quorum")
 
 
-class UncheckedShare(Message):
+class UncheckedShare(SecretMessage):
     """A share as it was decoded: well-formed, nothing more."""
 
     version: Count
@@ -69,29 +69,23 @@ class UncheckedShare(Message):
 
     def check(self) -> Share:
         """The share, if all of it fits together. Raises Malformed."""
+        if self.version != VERSION:
+            raise Malformed("share: version")
         try:
             group = group_of(self.scheme)
-            check_quorum(self.t, self.identities)
         except ValueError as error:
             raise Malformed(f"share: {error}") from error
-        if self.version != VERSION or list(self.identities) != sorted(self.identities):
-            raise Malformed("share: version or order of identities")
-        if len(self.feldman) != self.t or not 1 <= self.x <= len(self.identities):
-            raise Malformed("share: number of points or coordinate")
         feldman = tuple(group.decode(point) for point in self.feldman)
-        secret = group.decode_scalar(self.secret)
-        share = Share(
+        return Share(
             self.scheme, self.gid, self.t, self.identities, self.x, Secret(self.secret), feldman, self.chain_code
         )
-        if secret == 0 or group.base_mul(secret) != evaluate(group, feldman, self.x):
-            raise Malformed("share: not the discrete logarithm of its public share")
-        return share
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class Share(Confidential):
     """A checked share of generation ``gid``: ``secret``·G = A(x), with A given by its t Feldman points.
 
+    There is no other: whoever makes one has it checked, and gets Malformed if it does not fit together.
     ``identities`` are sorted; their ranks are the coordinates.
     """
 
@@ -103,6 +97,19 @@ class Share:
     secret: Secret
     feldman: tuple[Point, ...]
     chain_code: bytes
+
+    def __post_init__(self) -> None:
+        try:
+            check_quorum(self.t, self.identities)
+        except ValueError as error:
+            raise Malformed(f"share: {error}") from error
+        if list(self.identities) != sorted(self.identities):
+            raise Malformed("share: order of identities")
+        if len(self.feldman) != self.t or not 1 <= self.x <= len(self.identities):
+            raise Malformed("share: number of points or coordinate")
+        secret = self.scalar
+        if secret == 0 or self.group.base_mul(secret) != evaluate(self.group, self.feldman, self.x):
+            raise Malformed("share: not the discrete logarithm of its public share")
 
     def __repr__(self) -> str:
         return f"Share({self.scheme}, gid {self.gid.hex()[:16]}…, {self.t} of {len(self.identities)}, <redacted>)"
@@ -169,7 +176,7 @@ class Share:
         return decode(UncheckedShare, data).check()
 
 
-class _StoredPair(Message):
+class _StoredPair(SecretMessage):
     version: Count
     gid: Hash
     peer: IdentityKey
@@ -181,7 +188,7 @@ class _StoredPair(Message):
 
 
 @dataclass(frozen=True, eq=False)
-class PairState:
+class PairState(Confidential):
     """The set-up with one counterparty, for one generation. Sealed and destroyed under a key of its own.
 
     ``alice_pair`` names the set-up in which this party is Alice, ``bob_pair`` the other (32 B each).

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mpc.group import Draw, Group, Point
+from mpc.secret import Confidential
 
 
 def ranks(identities: Iterable[bytes]) -> dict[bytes, int]:
@@ -18,7 +19,7 @@ def ranks(identities: Iterable[bytes]) -> dict[bytes, int]:
     return {identity: x for x, identity in enumerate(ordered, 1)}
 
 
-class Polynomial:
+class Polynomial(Confidential):
     """A secret polynomial of degree t − 1 over the group's scalars."""
 
     __slots__ = ("_coefficients", "_group")

@@ -1,4 +1,4 @@
-"""Signing: DKLs23 in three rounds after the hello (protocols.md, section 8).
+"""Signing: DKLs23 in three rounds after the hello (cryptography.md, section 8).
 
     0   hello
     1   broadcast  commitment to R_i;       private  OT extension (as Bob)                        4,400 B
@@ -25,6 +25,7 @@ from mpc.hello import config_hash, greet, hello_session, merge_fields, session_i
 from mpc.identity import Identity
 from mpc.mul import MulReceiver, MulSender, verify_extension
 from mpc.protocol import Checkpoint, Protocol, Rng, SeededRng, scoped
+from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
@@ -59,8 +60,8 @@ class SignRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class PairCheck(Checkpoint):
-    """The critical section of the extension check with ``peer`` (protocols.md, section 5).
+class PairCheck(Confidential, Checkpoint):
+    """The critical section of the extension check with ``peer`` (cryptography.md, section 5).
 
     The driver locks the pair's row, refuses if banned, calls ``verify``, commits the verdict (CheckFailed = ban),
     unlocks, and sends the result back, or throws the exception in.  One pair at a time; a ``psid`` seen before is
@@ -161,7 +162,7 @@ def _check_extension(signer: _Signer, pair: PairState, extension: bytes) -> Prot
     signer.senders[pair.peer] = checked
 
 
-class _Signer:
+class _Signer(Confidential):
     """What one signer knows between the rounds. In memory only."""
 
     def __init__(self, session: Session, share: Share, pairs: Mapping[bytes, PairState], delta: int, rng: Rng) -> None:
@@ -187,9 +188,6 @@ class _Signer:
         self._products: dict[bytes, tuple[int, int]] = {}
         # φ_i + Σψ_ji, Σ(c_u + d_u), Σ(c_v + d_v), over the counterparties seen so far.
         self._mask, self._u, self._v = self._phi, 0, 0
-
-    def __repr__(self) -> str:
-        return "_Signer(<redacted>)"
 
     def products(self) -> dict[bytes, SignProduct]:
         """S2 as Alice towards every counterparty whose extension was checked."""

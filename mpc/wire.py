@@ -7,7 +7,7 @@ and blame.
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -34,10 +34,17 @@ Receipt = Annotated[bytes, Meta(max_length=MAX_RECEIPT_BYTES)]
 
 
 class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Base of all messages. Many carry secrets: none prints its content."""
+    """Base of all messages. None prints its content."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(<redacted>)"
+
+
+class SecretMessage(Message, eq=False):
+    """Base of messages for one receiver, or for storage under a seal: likewise not compared and not pickled."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} holds a secret and is not pickled")
 
 
 M = TypeVar("M", bound=msgspec.Struct)
@@ -60,7 +67,7 @@ def decode(kind: type[M], data: bytes) -> M:
 
 
 class KeygenFields(Message):
-    """What every party of a key generation must agree on (section 2)."""
+    """What every party of a key generation must agree on (cryptography.md, section 2)."""
 
     room: Text
     scheme: Text
@@ -158,7 +165,7 @@ class Opening(Message):
     blind: Hash
 
 
-class Deal(Message):
+class Deal(SecretMessage):
     """A dealer's private part: the sub-share and its chain code (keygen: its contribution to it)."""
 
     share: Scalar
@@ -172,7 +179,7 @@ class SetupKey(Message):
     zero_commitment: Hash
 
 
-class SetupAnswer(Message):
+class SetupAnswer(SecretMessage):
     """Alice's base-OT answer and the zero-seed half."""
 
     answer: Annotated[bytes, Meta(min_length=8_448, max_length=8_448)]
@@ -186,21 +193,21 @@ class KeygenOpening(Message):
     opening: Opening
 
 
-class KeygenDeal(Message):
+class KeygenDeal(SecretMessage):
     """K2, private."""
 
     deal: Deal
     setup: SetupKey
 
 
-class EchoedAnswer(Message):
+class EchoedAnswer(SecretMessage):
     """K3 and R3, private."""
 
     echo: Hash
     answer: SetupAnswer
 
 
-class Puncturing(Message):
+class Puncturing(SecretMessage):
     """K4 and R4, private: Bob's PPRF message."""
 
     message: Annotated[bytes, Meta(min_length=6_144, max_length=6_144)]
@@ -227,20 +234,20 @@ class ReshareOpening(Message):
     opening: Opening | None
 
 
-class ReshareDeal(Message):
+class ReshareDeal(SecretMessage):
     """R2, private to a new party: the deal if the sender deals, the set-up key if it is a new party too."""
 
     deal: Deal | None
     setup: SetupKey | None
 
 
-class SignExtension(Message):
+class SignExtension(SecretMessage):
     """S1, private."""
 
     extension: Annotated[bytes, Meta(min_length=4_400, max_length=4_400)]
 
 
-class SignProduct(Message):
+class SignProduct(SecretMessage):
     """S2, private: 40,228 B of payload."""
 
     product: Annotated[bytes, Meta(min_length=40_000, max_length=40_000)]

@@ -1,4 +1,6 @@
-"""Base oblivious transfer: 128 per ordered pair, once per pair and generation (MRR21 "BBOT"; protocols.md, section 3).
+"""Base oblivious transfer: 128 per ordered pair, once per pair and generation.
+
+MRR21 "BBOT"; cryptography.md, section 3.
 
     Bob   → Alice   A = a·G                                            33 bytes
     Alice → Bob     (φ_0, φ_1) for each of 128 transfers               33·2·128 = 8,448 bytes

@@ -1,4 +1,4 @@
-"""OT extension: 416 correlated rows per session from the 64 trees (SoftSpokenOT; protocols.md, section 5).
+"""OT extension: 416 correlated rows per session from the 64 trees (SoftSpokenOT; cryptography.md, section 5).
 
     Bob   → Alice   u_g for each group ‖ x̃ ‖ H(T̃)                     64·68 + 16 + 32 = 4,400 bytes
 

@@ -1,4 +1,4 @@
-"""From base OTs to punctured trees: 64 groups of 4 leaves (SoftSpokenOT with k = 2; protocols.md, section 4).
+"""From base OTs to punctured trees: 64 groups of 4 leaves (SoftSpokenOT with k = 2; cryptography.md, section 4).
 
 Group g uses transfers 2g and 2g+1. Leaf y = 2·(bit of the first) + (bit of the second): bit b = 0 is the high one.
 Bob knows all leaves; Alice, with choices (d_1, d_2), all but leaf y* = (1 − d_1, 1 − d_2). From here on her secret is

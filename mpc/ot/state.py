@@ -1,6 +1,6 @@
 """What a party keeps of a set-up: one state per counterparty and role, for one generation.
 
-Shared by all sessions of the pair, so it dies with the first failed check (protocols.md, section 9) and with its
+Shared by all sessions of the pair, so it dies with the first failed check (cryptography.md, section 9) and with its
 generation. Stored sealed only.
 """
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mpc.errors import Malformed
 from mpc.params import BASE_OTS, GROUPS, LEAVES, SEED_LENGTH
+from mpc.secret import Confidential
 
 Bytes = NDArray[np.uint8]
 
@@ -22,7 +23,7 @@ BOB_STATE_LENGTH: Final = GROUPS * LEAVES * SEED_LENGTH
 
 @final
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class AliceState:
+class AliceState(Confidential):
     """Δ (16 bytes) and all leaves but the hidden ones, by distance: uint8 (64, 3, 16). See `mpc.ot.pprf`."""
 
     delta: bytes
@@ -40,13 +41,10 @@ class AliceState:
         leaves = np.frombuffer(data, np.uint8, offset=_DELTA)
         return cls(data[:_DELTA], leaves.reshape(GROUPS, LEAVES - 1, SEED_LENGTH))
 
-    def __repr__(self) -> str:
-        return "AliceState(<redacted>)"
-
 
 @final
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class BobState:
+class BobState(Confidential):
     """All leaves, uint8 (64, 4, 16)."""
 
     leaves: Bytes
@@ -61,6 +59,3 @@ class BobState:
         if len(data) != BOB_STATE_LENGTH:
             raise Malformed("OT state of Bob: length")
         return cls(np.frombuffer(data, np.uint8).reshape(GROUPS, LEAVES, SEED_LENGTH))
-
-    def __repr__(self) -> str:
-        return "BobState(<redacted>)"

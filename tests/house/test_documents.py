@@ -26,6 +26,43 @@ def test_links_lead_somewhere(document: Path) -> None:
     assert missing == []
 
 
+CITED = re.compile(r"cryptography\.md, sections? (\d+)(?:(?:,| and| to) (\d+))*")
+STEP = re.compile(r"\b[KRS][0-5]\b")
+
+
+def sources() -> Iterator[tuple[Path, str]]:
+    """Every module, its docstrings' lines joined."""
+    for folder in ("mpc", "keys", "reshare", "relay", "audit", "vertex", "cluster", "tests"):
+        for path in sorted((HOUSE / folder).rglob("*.py")):
+            yield path, re.sub(r"\s+(?:# )?", " ", path.read_text())
+
+
+def test_code_cites_sections_that_are_there() -> None:
+    sections = set(re.findall(r"^## (\d+)\. ", text("docs/cryptography.md"), re.MULTILINE))
+    cited = {
+        (path.name, number)
+        for path, source in sources()
+        for found in CITED.finditer(source)
+        for number in re.findall(r"\d+", found[0])
+    }
+    assert len(cited) > 15
+    assert [(name, number) for name, number in cited if number not in sections] == []
+
+
+def test_no_code_cites_a_document_that_is_not_there() -> None:
+    """By its name alone, as code does: `lifecycle.md`."""
+    there = {path.name for path in DOCUMENTS}
+    cited = {(path.name, name) for path, source in sources() for name in re.findall(r"[\w-]+\.md\b", source)}
+    assert [(path, name) for path, name in cited if name not in there] == []
+
+
+def test_code_names_steps_that_are_there() -> None:
+    described = set(STEP.findall(text("docs/cryptography.md")))
+    named = {step for path, source in sources() if path.is_relative_to(HOUSE / "mpc") for step in STEP.findall(source)}
+    assert len(named) > 10
+    assert named <= described
+
+
 def test_every_setting_is_described() -> None:
     read = set(re.findall(rf'env(?:\.\w+)?\("({SETTING.pattern})"', text("vertex/settings.py")))
     described = set(SETTING.findall(text("docs/operators.md")))

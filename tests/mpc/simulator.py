@@ -6,6 +6,7 @@ A malicious party is an honest generator whose outgoing messages are changed bef
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from mpc.keygen import KeygenConfig, KeygenResult, keygen
 from mpc.protocol import BROADCAST, Checkpoint, Frame, Protocol, Rng, Step, SystemRng
 from mpc.quorums import ReshareConfig
 from mpc.reshare import ReshareResult, reshare
+from mpc.shares import Share
 from mpc.sign import PairCheck, SignRequest, sign
 from mpc.wire import Message, decode, encode
 
@@ -243,6 +245,12 @@ def reshare_parties(
         config = reshare_config(new, new_t, role, **{"size": len(names), **(special or {}).get(name, {})})
         protocols[me.public] = reshare(me, config, share, (rngs or {}).get(me.public, SystemRng()))
     return protocols
+
+
+def forged_share(share: Share, **changes: Any) -> Share:
+    """A share that no honest party could make: its check is left out."""
+    with patch.object(Share, "__post_init__", lambda self: None):
+        return dataclasses.replace(share, **changes)
 
 
 def blames(outcome: Any) -> tuple[set[bytes], bool]:

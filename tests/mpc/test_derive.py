@@ -1,4 +1,4 @@
-"""Non-hardened BIP32: the public steps of the published test vectors 1 and 2."""
+"""Non-hardened BIP32: the public steps of the published test vectors."""
 
 import hashlib
 
@@ -6,32 +6,12 @@ import pytest
 
 from mpc.derive import HARDENED, child, offset, parse_path
 from mpc.group import SECP256K1
+from tests.mpc.vectors import load
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
-# (parent xpub, index, child xpub)
-VECTORS = {
-    "1: m/0H -> 1": (
-        "xpub68Gmy5EdvgibQVfPdqkBBCHxA5htiqg55crXYuXoQRKfDBFA1WEjWgP6LHhwBZeNK1VTsfTFUHCdrfp1bgwQ9xv5ski8PX9rL2dZXvgGDnw",
-        1,
-        "xpub6ASuArnXKPbfEwhqN6e3mwBcDTgzisQN1wXN9BJcM47sSikHjJf3UFHKkNAWbWMiGj7Wf5uMash7SyYq527Hqck2AxYysAA7xmALppuCkwQ",
-    ),
-    "1: m/0H/1/2H -> 2": (
-        "xpub6D4BDPcP2GT577Vvch3R8wDkScZWzQzMMUm3PWbmWvVJrZwQY4VUNgqFJPMM3No2dFDFGTsxxpG5uJh7n7epu4trkrX7x7DogT5Uv6fcLW5",
-        2,
-        "xpub6FHa3pjLCk84BayeJxFW2SP4XRrFd1JYnxeLeU8EqN3vDfZmbqBqaGJAyiLjTAwm6ZLRQUMv1ZACTj37sR62cfN7fe5JnJ7dh8zL4fiyLHV",
-    ),
-    "1: m/0H/1/2H/2 -> 1000000000": (
-        "xpub6FHa3pjLCk84BayeJxFW2SP4XRrFd1JYnxeLeU8EqN3vDfZmbqBqaGJAyiLjTAwm6ZLRQUMv1ZACTj37sR62cfN7fe5JnJ7dh8zL4fiyLHV",
-        1_000_000_000,
-        "xpub6H1LXWLaKsWFhvm6RVpEL9P4KfRZSW7abD2ttkWP3SSQvnyA8FSVqNTEcYFgJS2UaFcxupHiYkro49S8yGasTvXEYBVPamhGW6cFJodrTHy",
-    ),
-    "2: m -> 0": (
-        "xpub661MyMwAqRbcFW31YEwpkMuc5THy2PSt5bDMsktWQcFF8syAmRUapSCGu8ED9W6oDMSgv6Zz8idoc4a6mr8BDzTJY47LJhkJ8UB7WEGuduB",
-        0,
-        "xpub69H7F5d8KSRgmmdJg2KhpAK8SR3DjMwAdkxj3ZuxV27CprR9LgpeyGmXUbC6wb7ERfvrnKZjXoUmmDznezpbZb7ap6r1D3tgFxHmwMkQTPH",
-    ),
-}
+VECTORS = load("bip32")
+STEPS = {step["name"]: (step["parent"], step["index"], step["child"]) for step in VECTORS["steps"]}
 
 
 def parse_xpub(text: str) -> tuple[bytes, bytes]:
@@ -44,13 +24,19 @@ def parse_xpub(text: str) -> tuple[bytes, bytes]:
     return raw[45:78], raw[13:45]
 
 
-@pytest.mark.parametrize(("parent", "index", "expected"), VECTORS.values(), ids=VECTORS.keys())
+@pytest.mark.parametrize(("parent", "index", "expected"), STEPS.values(), ids=STEPS.keys())
 def test_published_vectors(parent: str, index: int, expected: str) -> None:
     assert child(*parse_xpub(parent), (index,)) == parse_xpub(expected)
 
 
+@pytest.mark.parametrize("invalid", VECTORS["invalid"], ids=lambda invalid: invalid["name"])
+def test_published_invalid_keys(invalid: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="not a public key"):
+        child(*parse_xpub(invalid["xpub"]), (0,))
+
+
 def test_offset_is_the_difference_of_the_keys() -> None:
-    public_key, chain_code = parse_xpub(VECTORS["2: m -> 0"][0])
+    public_key, chain_code = parse_xpub(STEPS["2: m -> 0"][0])
     delta, derived = offset(public_key, chain_code, (0, 7, 2**31 - 1))
     parent = SECP256K1.decode(public_key)
     assert SECP256K1.add(parent, SECP256K1.base_mul(delta)) == SECP256K1.decode(derived)

@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from mpc import hashing
 from mpc.hashing import TH, XOF, xof_rows
+from tests.mpc.vectors import load
 
 ENCODED = b"\x00\x00\x00\x10vertex-mpc/1/tag" + b"\x00\x00\x00\x02ab" + b"\x00\x00\x00\x00"
 
@@ -56,3 +58,12 @@ def test_xof_rows_is_xof_of_every_row():
 def test_xof_rows_takes_strided_columns():
     data = np.arange(64, dtype=np.uint8).reshape(4, 16)[:, ::2]
     assert xof_rows(8, "rows", b"", data)[3].tobytes() == XOF(8, "rows", b"", bytes(range(48, 64, 2)))
+
+
+@pytest.mark.parametrize("vector", load("shake128"), ids=lambda vector: f"{len(vector['msg']) // 2} B")
+def test_published_shake128(vector, monkeypatch):
+    """Of the bare message: what XOF adds is the encoding above, and nothing else."""
+    message, digest = bytes.fromhex(vector["msg"]), bytes.fromhex(vector["md"])
+    monkeypatch.setattr(hashing, "_encode", lambda tag, parts: message)
+    assert XOF(len(digest), "tag") == digest
+    assert XOF(32, "tag") == digest[:32]

@@ -67,3 +67,14 @@ def test_keygen_id_round_trip() -> None:
 def test_keygen_id_with_a_mistake(change) -> None:
     with pytest.raises(ValueError, match="keygen_id"):
         decode_keygen_id(change(encode_keygen_id(ALICE.public)))
+
+
+def test_a_key_with_a_byte_too_many_is_none() -> None:
+    """libsodium reads 32 bytes of whatever it gets."""
+    assert not verify(ALICE.public + b"\0", "receipt", (b"one", b"two"), SIGNATURE)
+
+
+@pytest.mark.parametrize("change", [lambda text: text + "00", lambda text: text[:-2], lambda text: "vtx2" + text[4:]])
+def test_a_keygen_id_of_another_version_or_length_is_called_so(change) -> None:
+    with pytest.raises(ValueError, match="not a keygen_id of this version"):
+        decode_keygen_id(change(encode_keygen_id(ALICE.public)))

@@ -38,6 +38,7 @@ from tests.mpc.simulator import (
     change,
     edit,
     flipped,
+    forged_share,
     identities,
     identity,
     key,
@@ -90,7 +91,7 @@ def test_a_wrong_polynomial_is_blamed_by_all(lying: Any) -> None:
 def test_a_dealer_of_another_share_is_named() -> None:
     """Only F_{i,0} = λ_i·X_i says who: every other check passes."""
     share = OLD[CULPRIT].share
-    wrong = dataclasses.replace(share, secret=Secret(G.encode_scalar(share.scalar + 1)))
+    wrong = forged_share(share, secret=Secret(G.encode_scalar(share.scalar + 1)))
     outcomes = run(old={**OLD, CULPRIT: dataclasses.replace(OLD[CULPRIT], share=wrong)})
     for party in HONEST:
         assert blames(outcomes[party]) == ({CULPRIT}, False)

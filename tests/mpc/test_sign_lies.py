@@ -23,6 +23,7 @@ from tests.mpc.simulator import (
     change,
     edit,
     flipped,
+    forged_share,
     identities,
     key,
     run_sign,
@@ -175,7 +176,7 @@ def test_all_cheaters_are_found_at_once() -> None:
 def test_a_wrong_share_aborts_and_blames_nobody() -> None:
     results = dict(KEY)
     mine = results[CULPRIT]
-    wrong = dataclasses.replace(mine.share, secret=Secret(G.encode_scalar(mine.share.scalar + 1)))
+    wrong = forged_share(mine.share, secret=Secret(G.encode_scalar(mine.share.scalar + 1)))
     results[CULPRIT] = dataclasses.replace(mine, share=wrong)
     network = Network()
     outcome = run_sign(results, PAIR, request(), network)[VICTIM]

@@ -1,0 +1,116 @@
+"""Recorded runs with fixed randomness: every frame by its hash, and the results in full.
+
+Whoever changes a byte on the wire, on purpose or not, sees it; on purpose, `mpc.params.VERSION` changes too, and
+`python -m tests.mpc.transcripts` records afresh. A new protocol or scheme is one more entry of `SCENARIOS`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mpc.hashing import TH
+from mpc.keygen import KeygenConfig, KeygenResult, keygen
+from mpc.mul import gadget
+from mpc.protocol import Protocol, Rng, SeededRng
+from mpc.shares import PairState, Share
+from mpc.sign import SignRequest, sign
+from tests.mpc.simulator import Network, identities, reshare_parties
+
+HERE = Path(__file__).resolve().parent
+Parties = dict[bytes, Protocol[Any]]
+NAMES = {one.public: name for name in "ABCD" for one in identities(name)}
+DIGEST = TH("test/message")
+
+
+class Fixed:
+    """An Rng that draws from its name and the label only: signing takes no SeededRng, and rightly."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name.encode()
+
+    def draw(self, label: str, size: int) -> bytes:
+        return hashlib.shake_256(b"transcript\0" + self._name + b"\0" + label.encode()).digest(size)
+
+    def absorb(self, *parts: bytes) -> None:
+        return None
+
+
+def seeds(protocol: str) -> dict[bytes, bytes]:
+    """The session seed of each party in a recorded key generation or reshare."""
+    return {party: hashlib.sha256(f"{protocol}/{name}".encode()).digest() for party, name in NAMES.items()}
+
+
+def _seeded(protocol: str) -> dict[bytes, Rng]:
+    return {party: SeededRng(seed) for party, seed in seeds(protocol).items()}
+
+
+def _keygen(scheme: str, names: str = "AB") -> Parties:
+    config = KeygenConfig(room="room", scheme=scheme, t=2, identities=tuple(one.public for one in identities(names)))
+    rngs = _seeded("keygen")
+    return {one.public: keygen(one, config, rngs[one.public]) for one in identities(names)}
+
+
+def keys_of(scheme: str) -> dict[bytes, KeygenResult]:
+    """The key of A and B that the recorded key generation makes; its results are never changed."""
+    made = Network().run(_keygen(scheme))
+    assert all(isinstance(result, KeygenResult) for result in made.values()), made
+    return made
+
+
+def _sign(scheme: str) -> Parties:
+    made, request = keys_of(scheme), SignRequest(room="room", size=2, digest=DIGEST, path=(0, 44))
+    parties = {one.public: one for one in identities("AB")}
+    return {
+        party: sign(one, made[party].share, made[party].pairs, request, Fixed(NAMES[party]))
+        for party, one in parties.items()
+    }
+
+
+def _reshare(scheme: str) -> Parties:
+    """A leaves, C joins."""
+    return reshare_parties(keys_of(scheme), "ABC", "BC", 2, rngs=_seeded("reshare"))
+
+
+SCENARIOS: dict[str, Callable[[], Parties]] = {
+    "ecdsa-keygen": lambda: _keygen("ecdsa"),
+    "ecdsa-sign": lambda: _sign("ecdsa"),
+    "ecdsa-reshare": lambda: _reshare("ecdsa"),
+}
+
+
+def transcript(name: str) -> dict[str, Any]:
+    """Runs a scenario: its frames in order, and what each party has in the end."""
+    gadget.cache_clear()
+    network, parties = Network(), SCENARIOS[name]()
+    outcomes = network.run(parties)
+    frames = [
+        f"{frame.round} {NAMES[frame.sender]}→{NAMES.get(frame.receiver, '*')} "
+        f"{len(frame.body)} B {hashlib.sha256(frame.body).hexdigest()}"
+        for frame in network.sent
+    ]
+    return {"frames": frames, "results": {NAMES[party]: _shown(outcome) for party, outcome in outcomes.items()}}
+
+
+def _shown(value: Any) -> Any:
+    """A result as JSON; long byte strings by their hash."""
+    if isinstance(value, Share | PairState):
+        return hashlib.sha256(value.encode()).hexdigest() if isinstance(value, PairState) else value.encode().hex()
+    if isinstance(value, bytes):
+        return value.hex() if len(value) <= 128 else hashlib.sha256(value).hexdigest()
+    if isinstance(value, dict):
+        return {NAMES[party]: _shown(each) for party, each in value.items()}
+    if isinstance(value, int) and value.bit_length() > 53:
+        return hex(value)
+    if value is None or isinstance(value, int | str):
+        return value
+    if isinstance(value, Exception):
+        return repr(value)
+    return {field: _shown(getattr(value, field)) for field in value.__dataclass_fields__}
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """What the file says."""
+    read: dict[str, Any] = json.loads((HERE / f"{name}.json").read_text())
+    return read
