@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit import services as audit
@@ -21,7 +21,7 @@ from keys.sessions.services import leave, session_open
 from keys.shares import identity_open, pairs_open, share_open
 from mpc.errors import Abort, Blame, CheckFailed
 from mpc.protocol import Checkpoint, Protocol, Rng
-from mpc.sign import PairCheck, Release, Signature, SignRequest, sign
+from mpc.sign import Begin, PairCheck, Release, Signature, SignRequest, sign
 
 State = KeyShare.State
 MAY_SIGN = (State.ACTIVE, State.RETIRING)
@@ -75,6 +75,8 @@ class SignKind(SessionKind):
         return sign(identity_open(key.identity), share_open(key), pairs_open(key), request, rng)
 
     def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
+        if isinstance(checkpoint, Begin):
+            return begin(lease, checkpoint.sid)
         if isinstance(checkpoint, PairCheck):
             return pair_check(session.share, checkpoint)
         if isinstance(checkpoint, Release):
@@ -105,13 +107,22 @@ class SignKind(SessionKind):
         leave(session)
 
 
+def begin(lease: Lease, sid: bytes) -> None:
+    """Remember what this share signs under; raises Abort where it was used before (protocols.md, section 2)."""
+    try:
+        with transaction.atomic():
+            lease.update(sid=sid)
+    except IntegrityError as error:
+        raise Abort("this share was used under this sid before") from error
+
+
 def pair_check(key: KeyShare, check: PairCheck) -> Any:
     """The critical section of the extension check (cryptography.md, section 5): one at a time per pair, verdict durable
     before anything computed from it leaves, a failure bans the counterparty."""
     with transaction.atomic():
-        pairs = PairState.objects.select_for_update().filter(share=key, peer=check.peer, banned_at=None)
+        pairs = PairState.objects.select_for_update().filter(share=key, peer=check.peer)
         row = pairs.defer("sealed").first()
-        if row is None:
+        if row is None or banned(row):
             raise Abort("this pair is banned: an operator must decide, then refresh")
         try:
             return check.verify()
@@ -119,6 +130,12 @@ def pair_check(key: KeyShare, check: PairCheck) -> Any:
             ban(row, reason=failure.check)
             verdict = failure
     raise Blame({check.peer}, f"round 1: the {verdict.check} check failed", ban=True) from verdict
+
+
+def banned(row: PairState) -> bool:
+    """By the keystore's word too: it survives a restore, and a process that died between its ban and the row's. The
+    check of a session that had opened the pair before would be another guess."""
+    return row.banned_at is not None or row.data_key is None or not keystore().keys.exists(row.data_key)
 
 
 def ban(row: PairState, *, reason: str) -> None:
@@ -141,7 +158,7 @@ def release(session: ProtocolSession, lease: Lease, peers: Collection[bytes] = (
     with transaction.atomic():
         key = KeyShare.objects.select_for_update(of=("self",), no_key=True).get(id=session.share_id)
         require(key, "sign")
-        if key.pairs.filter(peer__in=list(peers), banned_at__isnull=False).exists():
+        if any(banned(row) for row in key.pairs.filter(peer__in=list(peers)).defer("sealed")):
             raise Abort("a signer was banned by another session meanwhile")
         lease.update(round=4)
         audit.record(

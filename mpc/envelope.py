@@ -56,6 +56,11 @@ def frame_of(body: bytes) -> Frame | None:
     return Frame(body[2], sender, BROADCAST if receiver == _EVERYBODY else receiver, body)
 
 
+def session_of(frame: Frame) -> bytes:
+    """The session (32 B) that a frame's header names: the sid, or what `hello_session` makes of the room."""
+    return frame.body[3:35]
+
+
 def conflict(first: Frame, second: Frame) -> bool:
     """True if one party signed two different messages for one slot of one session: evidence, keep both."""
     header = first.body[:HEADER_BYTES]

@@ -31,7 +31,7 @@ from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
 from mpc.wire import Commitment, Hello, SignExtension, SignFields, SignProduct, SignShare, encode
 
-__all__ = ["PairCheck", "Release", "SignRequest", "Signature", "sign"]
+__all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
 
 _GROUP = SECP256K1
 _WIDE = 48
@@ -59,13 +59,24 @@ class SignRequest:
             raise ValueError("an index of a batch is 0 … 2^31 − 1")
 
 
+@dataclass(frozen=True)
+class Begin(Checkpoint):
+    """Before anything is computed from the pairs' states: the driver refuses a ``sid`` (32 B) that this share was used
+    under before, and remembers this one, durably.
+
+    Every psid comes from it, and two runs under one psid give the counterparty the difference of the inputs (section
+    2).  The own nonce makes a sid new; this is for a machine whose randomness came back with its snapshot.
+    """
+
+    sid: bytes
+
+
 @dataclass(frozen=True, eq=False)
 class PairCheck(Confidential, Checkpoint):
     """The critical section of the extension check with ``peer`` (cryptography.md, section 5).
 
     The driver locks the pair's row, refuses if banned, calls ``verify``, commits the verdict (CheckFailed = ban),
-    unlocks, and sends the result back, or throws the exception in.  One pair at a time; a ``psid`` seen before is
-    refused.
+    unlocks, and sends the result back, or throws the exception in.  One pair at a time.
     """
 
     peer: bytes
@@ -101,6 +112,7 @@ def sign(
     session = yield from _open_session(me, share, request, rng)
     if any(peer not in pairs or pairs[peer].gid != share.gid for peer in session.others):
         raise Abort("no set-up with one of the signers")
+    yield Begin(session.sid)
     signer = _Signer(session, share, pairs, delta, rng)
     round_1 = yield from session.exchange(
         1,

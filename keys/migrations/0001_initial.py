@@ -304,6 +304,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='protocolsession',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'sign')), fields=('share', 'sid'), name='one_signature_per_sid'),
+        ),
+        migrations.AddConstraint(
+            model_name='protocolsession',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['done', 'failed']), _negated=True), models.Q(('data_key__isnull', True), ('sealed_seed__isnull', True)), _connector='OR'), name='ended_session_has_no_key'),
         ),
         migrations.AddConstraint(

@@ -90,7 +90,7 @@ class ProtocolSession(models.Model):
     # 32-byte seed, inbound log and outbox are sealed under this session's own key, destroyed when it ends.
     sealed_seed = models.BinaryField(null=True)
     data_key = models.CharField(max_length=64, null=True)
-    sid = models.BinaryField(max_length=32, null=True)  # what its receipts are about: keygen sid or reshare rid
+    sid = models.BinaryField(max_length=32, null=True)  # keygen and sign: the sid, reshare: the rid
     deadline = models.DateTimeField()
     lease_until = models.DateTimeField(null=True)
     fence = models.BigIntegerField(default=0)
@@ -102,6 +102,7 @@ class ProtocolSession(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["relay", "room", "share"], name="one_session_per_room_and_share"),
+            models.UniqueConstraint(fields=["share", "sid"], condition=Q(kind="sign"), name="one_signature_per_sid"),
             models.CheckConstraint(
                 name="ended_session_has_no_key",
                 condition=~Q(state__in=["done", "failed"]) | Q(sealed_seed__isnull=True, data_key__isnull=True),

@@ -10,12 +10,13 @@ from django.utils import timezone
 from keys.models import ProtocolSession
 from keys.relays import relay
 from keys.sessions.carrier import RECEIPT
+from keys.sessions.evidence import EVIDENCE, two_messages, verdict
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.log import SessionLog
-from mpc.envelope import conflict
-from mpc.errors import Blame
+from mpc.envelope import conflict, session_of
 from mpc.protocol import Frame, Protocol, SeededRng, Step, SystemRng
+from mpc.sharing import ranks
 from relay.client import Message, RelayUnavailable
 
 SLOT = "protocol"  # what the relay knows these messages by; receipts have slots of their own
@@ -55,6 +56,8 @@ class Driver:
         self._unread: list[Frame] = []  # of this round, and of later ones: another party may be one ahead
         self._unread_bytes = 0
         self._unread_of: Counter[bytes] = Counter()  # frames by sender
+        self._sid: bytes | None = None  # once a message of another party was opened under it
+        self._judged = 0
 
     def run(self) -> Any:
         """The protocol's result; raises its errors, Parked, TimedOut, Refused or LeaseLost."""
@@ -92,6 +95,8 @@ class Driver:
             self._exchange(outgoing)
         if self._log and len(inbound) > stored:
             self._log.receive(step.round, inbound[stored:])
+        if step.round and inbound:
+            self._sid = session_of(inbound[0])
         return inbound
 
     def _take(self, step: Step, inbound: list[Frame]) -> bool:
@@ -105,7 +110,7 @@ class Driver:
             elif frame.round == step.round:
                 first = taken.get(frame.slot)
                 if first is not None and conflict(first, frame):
-                    raise Blame({frame.sender}, f"round {step.round}: two signed messages for one slot")
+                    raise two_messages(first, frame)
                 if first is None and step.accept(frame):
                     taken[frame.slot] = frame
                     inbound.append(frame)
@@ -153,6 +158,9 @@ class Driver:
             if self._log:
                 raise Parked from error
             raise
+        for message in answer.messages:
+            if message.session == EVIDENCE:
+                self._judge(message.body)
         if answer.refused:
             raise Refused(answer.refused)
         self._cursor = answer.cursor
@@ -162,3 +170,15 @@ class Driver:
             elif message.session == SLOT:
                 sender, receiver = bytes.fromhex(message.sender), bytes.fromhex(message.receiver)
                 self._keep(Frame(message.round, sender, receiver, message.body))
+
+    def _judge(self, evidence: bytes) -> None:
+        """Another party says who lied: raises Blame where that is proved about this session."""
+        self._judged += 1
+        if self._sid is None and self._log:  # replayed: what was heard is read again only round by round
+            self._sid = next(map(session_of, self._log.inbound(1)), None)
+        if self._sid is None or self._judged > MAX_FRAMES:
+            return
+        parties = [bytes.fromhex(party) for party in self._session.params.get("parties", [])]
+        scheme = self._session.share.scheme
+        if blame := verdict(evidence, sid=self._sid, scheme=scheme, coordinates=ranks(parties)):
+            raise blame

@@ -18,9 +18,11 @@ from audit import services as audit
 from keys import operations, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
+from keys.sessions.evidence import hand_over, record_of
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
+from mpc.errors import Blame
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
 from vertex.errors import ApiError
@@ -222,9 +224,12 @@ def absent(session: ProtocolSession) -> ApiError:
     )
 
 
-def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease | None = None) -> bool:
+def session_fail(
+    *, session_id: UUID, error: ApiError, actor: str, lease: Lease | None = None, blame: Blame | None = None
+) -> bool:
     """End a protocol that failed: its key is destroyed, its operation answers the error. True when it had not ended.
 
+    ``blame``: who is to blame is recorded with its evidence, which the other parties get too.
     Without a lease only a session that no worker has begun is ended, which has no key yet. Where its kind has receipts
     to carry, it goes on as `settling`. Raises LeaseLost: the session's key is then another worker's.
     """
@@ -253,8 +258,15 @@ def session_fail(*, session_id: UUID, error: ApiError, actor: str, lease: Lease 
             action=f"{session.kind}.failed",
             actor=actor,
             subject=str(session.share_id),
-            data={"session": str(session.id), "error": error.err_type, "message": error.message},
+            data={
+                "session": str(session.id),
+                "error": error.err_type,
+                "message": error.message,
+                **(record_of(blame) if blame else {}),
+            },
         )
+    if blame and blame.evidence:
+        hand_over(session, blame.evidence)
     if not goes_on:
         leave(session, refused=None if isinstance(error, RoomRefused) else error.err_type)
     return True

@@ -81,6 +81,7 @@ def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> 
 
 def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
     """What the protocol returns; a failed one ends the session, whose state then is no longer `running`."""
+    proved: Blame | None = None
     try:
         if session.state == State.READY:
             kind.begin(session)
@@ -93,7 +94,7 @@ def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
         raise
     except Blame as blame:
         kind.blamed(session, blame)
-        failure = api_error(blame)
+        failure, proved = api_error(blame), blame
     except EXPECTED as error:
         failure = api_error(error)
     except Exception as error:
@@ -101,7 +102,7 @@ def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
             raise
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
         failure = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
-    session_fail(session_id=session.id, error=failure, actor="system", lease=lease)
+    session_fail(session_id=session.id, error=failure, actor="system", lease=lease, blame=proved)
     session.state = State.FAILED
     return None
 

@@ -20,11 +20,8 @@ from mpc.sharing import ranks
 from mpc.statements import ReshareRecord
 from mpc.wire import (
     Deal,
-    EchoedAnswer,
     Opening,
-    Outcome,
     Promise,
-    Puncturing,
     ReshareDeal,
     ReshareOpening,
     decode,
@@ -98,61 +95,11 @@ def test_a_dealer_of_another_share_is_named() -> None:
         assert "constant term" in str(outcomes[party])
 
 
-def broadcast(number: int, kind: Any, alter: Callable[[Any], None]) -> Lie:
-    return Lie(CULPRIT, number, edit(kind, alter), private=False)
-
-
 def private(number: int, kind: Any, alter: Callable[[Any], None]) -> Lie:
     return Lie(CULPRIT, number, edit(kind, alter), receiver=JOINER)
 
 
-BLAMED, BANNED, ABORTED = "blame", "ban", "abort"
-# name: (lie, verdict, do all honest parties say so?)
-LIES: dict[str, tuple[Lie, str, bool]] = {
-    "R1 no commitment from a dealer": (broadcast(1, Promise, change("commitment", to=b"")), BLAMED, True),
-    "R1 a short commitment": (broadcast(1, Promise, change("commitment", to=b"short")), BLAMED, True),
-    "R1 another commitment": (broadcast(1, Promise, change("commitment")), BLAMED, True),
-    "R2 no opening from a dealer": (broadcast(2, ReshareOpening, change("opening", to=None)), BLAMED, True),
-    "R2 another blind": (broadcast(2, ReshareOpening, change("opening", "blind")), BLAMED, True),
-    "R2 another echo": (broadcast(2, ReshareOpening, change("echo")), ABORTED, True),
-    "R2 a wrong sub-share": (private(2, ReshareDeal, change("deal", "share")), BLAMED, False),
-    "R2 a sub-share not reduced": (private(2, ReshareDeal, change("deal", "share", to=b"\xff" * 32)), BLAMED, False),
-    "R2 another chain code": (private(2, ReshareDeal, change("deal", "chain_code")), BLAMED, False),
-    "R2 no deal from a dealer": (private(2, ReshareDeal, change("deal", to=None)), BLAMED, False),
-    "R2 no set-up key": (private(2, ReshareDeal, change("setup", to=None)), BLAMED, False),
-    "R2 a set-up key off the curve": (
-        private(2, ReshareDeal, change("setup", "key", to=b"\x02" + b"\xff" * 32)),
-        BLAMED,
-        False,
-    ),
-    "R3 another echo": (private(3, EchoedAnswer, change("echo")), ABORTED, False),
-    "R3 another zero-seed half": (private(3, EchoedAnswer, change("answer", "zero_half")), BLAMED, False),
-    "R3 an answer with a point off the curve": (
-        private(3, EchoedAnswer, change("answer", "answer", to=lambda answer: b"\x02" + b"\xff" * 32 + answer[33:])),
-        BLAMED,
-        False,
-    ),
-    "R4 an inconsistent PPRF": (private(4, Puncturing, change("message")), BANNED, False),
-    "R5 another digest": (broadcast(5, Outcome, change("digest")), ABORTED, True),
-    "R5 a wrong proof": (broadcast(5, Outcome, change("proof")), BLAMED, True),
-}
-
-
-@pytest.mark.parametrize("name", LIES)
-def test_each_lie_has_its_verdict(name: str) -> None:
-    lie, verdict, by_all = LIES[name]
-    with telling(lie):
-        outcomes = run()
-    for party in HONEST if by_all else (JOINER,):
-        if verdict == ABORTED:
-            assert type(outcomes[party]) is Abort
-        elif verdict == BANNED:
-            # The PPRF's verdict comes after R5: nothing was returned, so nothing can be stored.
-            assert blames(outcomes[party]) == ({CULPRIT}, True)
-        else:
-            assert blames(outcomes[party]) == ({CULPRIT}, False)
-
-
+# What each field's lies lead to: tests/mpc/attacks/table_reshare.py.
 def test_a_commitment_from_who_does_not_deal_is_blamed() -> None:
     lie = Lie(CULPRIT, 1, edit(Promise, change("commitment", to=bytes(32))), private=False)
     network = Network()
@@ -171,7 +118,7 @@ def test_a_deal_from_who_does_not_deal_is_blamed() -> None:
 
 def test_a_wrong_sub_share_is_proved_to_the_others() -> None:
     network = Network()
-    with telling(LIES["R2 a wrong sub-share"][0]):
+    with telling(private(2, ReshareDeal, change("deal", "share"))):
         outcomes = run(network)
     blame = outcomes[JOINER]
     assert isinstance(blame, Blame)

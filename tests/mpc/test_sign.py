@@ -18,7 +18,7 @@ from mpc.errors import Abort, ParameterMismatch
 from mpc.group import SECP256K1 as G
 from mpc.hashing import TH
 from mpc.protocol import Checkpoint, Frame, SeededRng, SystemRng
-from mpc.sign import PairCheck, Release, Signature, SignRequest, sign
+from mpc.sign import Begin, PairCheck, Release, Signature, SignRequest, sign
 from mpc.signature import assemble
 from mpc.wire import SignShare
 from tests.mpc.simulator import (
@@ -138,7 +138,7 @@ def test_a_release_names_the_other_signers() -> None:
         assert releases == [Release(tuple(other.public for other in parties if other != one))]
 
 
-@pytest.mark.parametrize(("kind", "last_round"), [(PairCheck, 1), (Release, 2)])
+@pytest.mark.parametrize(("kind", "last_round"), [(Begin, 0), (PairCheck, 1), (Release, 2)])
 def test_nothing_leaves_after_a_refused_checkpoint(kind: type[Checkpoint], last_round: int) -> None:
     network = Network(on_checkpoint=refuse(kind))
     outcomes = run_sign(KEY, PAIR, request(), network)

@@ -1,0 +1,145 @@
+"""Where messages travel, and every field of them: read off the message types, so that no new field is forgotten."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mpc import wire
+from mpc.wire import Message, decode, encode
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One kind of message in one round of one protocol."""
+
+    protocol: str
+    round: int
+    private: bool
+    kind: type[Message]
+
+    def __str__(self) -> str:
+        return f"{self.protocol} {self.round} {'private' if self.private else 'broadcast'}"
+
+
+PLACES = (
+    Place("keygen", 0, False, wire.Hello),
+    Place("keygen", 1, False, wire.Commitment),
+    Place("keygen", 2, False, wire.KeygenOpening),
+    Place("keygen", 2, True, wire.KeygenDeal),
+    Place("keygen", 3, True, wire.EchoedAnswer),
+    Place("keygen", 4, False, wire.Outcome),
+    Place("keygen", 4, True, wire.Puncturing),
+    Place("sign", 0, False, wire.Hello),
+    Place("sign", 1, False, wire.Commitment),
+    Place("sign", 1, True, wire.SignExtension),
+    Place("sign", 2, True, wire.SignProduct),
+    Place("sign", 3, False, wire.SignShare),
+    Place("reshare", 0, False, wire.Hello),
+    Place("reshare", 1, False, wire.Promise),
+    Place("reshare", 2, False, wire.ReshareOpening),
+    Place("reshare", 2, True, wire.ReshareDeal),
+    Place("reshare", 3, True, wire.EchoedAnswer),
+    Place("reshare", 4, True, wire.Puncturing),
+    Place("reshare", 5, False, wire.Outcome),
+)
+
+# Messages inside the byte strings of a hello: (protocol, field) → type.
+INSIDE: dict[tuple[str, str], type[Message]] = {
+    ("keygen", "fields"): wire.KeygenFields,
+    ("sign", "fields"): wire.SignFields,
+    ("reshare", "fields"): wire.ReshareFields,
+    ("reshare", "extra"): wire.ReshareExtra,
+}
+
+NOT_SENT = {
+    wire.Message: "the base of all",
+    wire.Description: "signed, never sent: a hello's fields say the same, its extra has the signature",
+    wire.Participant: "part of a reshare's preimage: tests/mpc/test_reshare_lies.py changes each of its fields",
+}
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One field that an attacker can change. ``nature``: its type as `mpc.wire` spells it."""
+
+    place: Place
+    path: Path
+    nature: str
+
+    def __str__(self) -> str:
+        return f"{self.place} {'.'.join(self.path)}"
+
+    def get(self, message: Any) -> Any:
+        """The field's value; None where an optional part that it is in is missing."""
+        for at, name in enumerate(self.path):
+            if message is None:
+                return None
+            message = getattr(message, name)
+            if inside := self._inside(at):
+                message = decode(inside, message)
+        return message
+
+    def put(self, message: Any, value: Any, at: int = 0) -> None:
+        """Sets the field, whether the value is valid or not. The part that it is in must be there."""
+        name = self.path[at]
+        if at == len(self.path) - 1:
+            setattr(message, name, value)
+        elif inside := self._inside(at):
+            inner = decode(inside, getattr(message, name))
+            self.put(inner, value, at + 1)
+            setattr(message, name, encode(inner))
+        else:
+            self.put(getattr(message, name), value, at + 1)
+
+    def _inside(self, at: int) -> type[Message] | None:
+        if at or len(self.path) == 1 or self.place.kind is not wire.Hello:
+            return None
+        return INSIDE.get((self.place.protocol, self.path[0]))
+
+
+def spots_of(place: Place) -> Iterator[Spot]:
+    """Every field of a message, parts of parts too; a part that may be missing is a field and has fields."""
+    yield from _fields(place, place.kind, ())
+
+
+def all_spots() -> tuple[Spot, ...]:
+    return tuple(spot for place in PLACES for spot in spots_of(place))
+
+
+def message_types() -> set[type[Message]]:
+    """All that `mpc.wire` defines."""
+    return {kind for _, kind in inspect.getmembers(wire, inspect.isclass) if issubclass(kind, Message)}
+
+
+def _fields(place: Place, kind: type[Message], path: Path) -> Iterator[Spot]:
+    for name in kind.__struct_fields__:
+        nature, here = kind.__annotations__[name], (*path, name)
+        part = getattr(wire, nature.removesuffix(" | None"), None)
+        inside = INSIDE.get((place.protocol, name)) if kind is wire.Hello else None
+        if inspect.isclass(part) and issubclass(part, Message):
+            if nature.endswith("| None"):
+                yield Spot(place, here, "part | None")
+            yield from _fields(place, part, here)
+        else:
+            yield Spot(place, here, nature)
+            if inside is not None:
+                yield from _fields(place, inside, here)
+
+
+def types_in(place: Place) -> set[type[Message]]:
+    """The types that a place's messages are made of."""
+    found: set[type[Message]] = set()
+    waiting = [place.kind, *(kind for (protocol, _), kind in INSIDE.items() if protocol == place.protocol)]
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        for nature in kind.__annotations__.values():
+            part = getattr(wire, str(nature).removesuffix(" | None"), None)
+            if inspect.isclass(part) and issubclass(part, Message) and part not in found:
+                waiting.append(part)
+    return found
