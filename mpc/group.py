@@ -17,7 +17,7 @@ from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
 from mpc.errors import Malformed
-from mpc.hashing import XOF
+from mpc.hashing import Bytes, encode, encode_rows, xof_counted
 from mpc.params import POINT_LENGTH, SCALAR_LENGTH, Q
 
 # draw(label, n) -> n random bytes. A label is drawn at most once per session: drawing it twice gives the same bytes.
@@ -143,6 +143,7 @@ _SHARED: Final = ffi.typeof("unsigned char [32]")
 _LENGTH_OUT: Final = ffi.typeof("size_t *")
 _COMPRESSED: Final = 258  # SECP256K1_EC_COMPRESSED
 _PREFIXES: Final = (b"\x02", b"\x03")
+_FIRST_TRY: Final = b"\x00"
 
 
 @final
@@ -229,8 +230,18 @@ class Secp256k1(Group):
         The sign is hashed too: points of one parity only could be told from multiples of G. The number of tries depends
         on the input, so a caller whose input is secret must not let its timing matter.
         """
-        for counter in range(256):
-            data = XOF(POINT_LENGTH, tag, *parts, counter.to_bytes(1, "big"))
+        return self._lift(encode(tag, *parts, _FIRST_TRY))
+
+    def hash_to_points(self, tag: str, *parts: bytes | Bytes) -> list[Point]:
+        """`hash_to_point(tag, parts[0][r], parts[1][r], …)` for every row r; parts as in `mpc.hashing.encode_rows`.
+
+        Row after row, with as much work as one by one: no try depends on what other rows need.
+        """
+        return [self._lift(encoded) for encoded in encode_rows(tag, *parts, _FIRST_TRY)]
+
+    def _lift(self, encoded: bytes) -> Point:
+        """`encoded`: what is hashed, the counter in its last byte."""
+        for data in xof_counted(POINT_LENGTH, encoded):
             raw = self._parse(_PREFIXES[data[0] & 1] + data[1:])
             if raw is not None:
                 return Point(self, raw)
