@@ -174,17 +174,13 @@ class Secp256k1(Group):
             raise ValueError("the identity has no encoding")
         output, length = ffi.new(_OUTPUT), ffi.new(_LENGTH_OUT, POINT_LENGTH)
         lib.secp256k1_ec_pubkey_serialize(self._context, output, length, point._raw, _COMPRESSED)
-        return bytes(ffi.buffer(output))
-
-    def _parse(self, data: bytes) -> Any | None:
-        raw = ffi.new(_PUBKEY)
-        return raw if lib.secp256k1_ec_pubkey_parse(self._context, raw, data, POINT_LENGTH) else None
+        return ffi.buffer(output)[:]  # type: ignore[no-any-return]
 
     def decode(self, data: bytes) -> Point:
         if len(data) != POINT_LENGTH:
             raise Malformed("point: length")
-        raw = self._parse(data)
-        if raw is None:
+        raw = ffi.new(_PUBKEY)
+        if not lib.secp256k1_ec_pubkey_parse(self._context, raw, data, POINT_LENGTH):
             raise Malformed("point: not on the curve")
         return Point(self, raw)
 
@@ -222,7 +218,7 @@ class Secp256k1(Group):
         shared, scalar = ffi.new(_SHARED), self.encode_scalar(secret)
         if not lib.secp256k1_ecdh(self._context, shared, point._raw, scalar, ffi.NULL, ffi.NULL):
             raise ValueError("ecdh with a zero secret")
-        return bytes(ffi.buffer(shared))
+        return ffi.buffer(shared)[:]  # type: ignore[no-any-return]
 
     def hash_to_point(self, tag: str, *parts: bytes) -> Point:
         """Try-and-increment: XOF(33, tag, parts, counter) is a sign bit and an x to lift; two tries on average.
@@ -241,9 +237,9 @@ class Secp256k1(Group):
 
     def _lift(self, encoded: bytes) -> Point:
         """`encoded`: what is hashed, the counter in its last byte."""
+        raw, parse = ffi.new(_PUBKEY), lib.secp256k1_ec_pubkey_parse
         for data in xof_counted(POINT_LENGTH, encoded):
-            raw = self._parse(_PREFIXES[data[0] & 1] + data[1:])
-            if raw is not None:
+            if parse(self._context, raw, _PREFIXES[data[0] & 1] + data[1:], POINT_LENGTH):
                 return Point(self, raw)
         raise ArithmeticError("no point in 256 tries")
 
