@@ -57,15 +57,15 @@ def encode_rows(tag: str, *parts: bytes | Bytes) -> list[bytes]:
     out in one buffer: a thousand row hashes cost little more than their permutations.
     """
     [rows] = {len(part) for part in parts if isinstance(part, np.ndarray)}
-    widths = [part.shape[1] if isinstance(part, np.ndarray) else len(part) for part in parts]
-    template = encode(tag, *map(bytes, widths))
+    template = encode(tag, *(bytes(part.shape[1]) if isinstance(part, np.ndarray) else part for part in parts))
     buffer = np.empty((rows, len(template)), np.uint8)
     buffer[:] = np.frombuffer(template, np.uint8)
     at = len(_tagged(tag))
-    for part, width in zip(parts, widths, strict=True):
-        at += _LENGTH
-        buffer[:, at : at + width] = part if isinstance(part, np.ndarray) else np.frombuffer(part, np.uint8)
-        at += width
+    for part in parts:
+        width = part.shape[1] if isinstance(part, np.ndarray) else len(part)
+        at += _LENGTH + width
+        if isinstance(part, np.ndarray):
+            buffer[:, at - width : at] = part
     return buffer.view(f"V{len(template)}").ravel().tolist()
 
 
