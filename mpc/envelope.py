@@ -21,6 +21,7 @@ from mpc.protocol import BROADCAST, Frame
 
 HEADER_BYTES = 99
 NONCE_BYTES = 12
+SEAL_BYTES = NONCE_BYTES + 16  # what sealing adds to a payload: the nonce, and Poly1305's tag
 
 _EVERYBODY = bytes(PUBLIC_BYTES)
 _TAGS = ("hello", "message")
@@ -78,7 +79,7 @@ def seal_payload(key: bytes, header: bytes, payload: bytes) -> bytes:
 
 def open_payload(key: bytes, header: bytes, content: bytes) -> bytes | None:
     """The payload, or None if tag or nonce are not those of ``seal_payload`` (so one content has one key)."""
-    if len(key) != 32 or len(content) < NONCE_BYTES + 16:
+    if len(key) != 32 or len(content) < SEAL_BYTES:
         return None
     nonce = content[:NONCE_BYTES]
     try:

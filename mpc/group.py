@@ -17,7 +17,7 @@ from coincurve._libsecp256k1 import ffi, lib
 from coincurve.context import GLOBAL_CONTEXT
 
 from mpc.errors import Malformed
-from mpc.hashing import XOF
+from mpc.hashing import Bytes, encode, encode_rows, xof_counted
 from mpc.params import POINT_LENGTH, SCALAR_LENGTH, Q
 
 # draw(label, n) -> n random bytes. A label is drawn at most once per session: drawing it twice gives the same bytes.
@@ -143,6 +143,7 @@ _SHARED: Final = ffi.typeof("unsigned char [32]")
 _LENGTH_OUT: Final = ffi.typeof("size_t *")
 _COMPRESSED: Final = 258  # SECP256K1_EC_COMPRESSED
 _PREFIXES: Final = (b"\x02", b"\x03")
+_FIRST_TRY: Final = b"\x00"
 
 
 @final
@@ -173,17 +174,13 @@ class Secp256k1(Group):
             raise ValueError("the identity has no encoding")
         output, length = ffi.new(_OUTPUT), ffi.new(_LENGTH_OUT, POINT_LENGTH)
         lib.secp256k1_ec_pubkey_serialize(self._context, output, length, point._raw, _COMPRESSED)
-        return bytes(ffi.buffer(output))
-
-    def _parse(self, data: bytes) -> Any | None:
-        raw = ffi.new(_PUBKEY)
-        return raw if lib.secp256k1_ec_pubkey_parse(self._context, raw, data, POINT_LENGTH) else None
+        return ffi.buffer(output)[:]  # type: ignore[no-any-return]
 
     def decode(self, data: bytes) -> Point:
         if len(data) != POINT_LENGTH:
             raise Malformed("point: length")
-        raw = self._parse(data)
-        if raw is None:
+        raw = ffi.new(_PUBKEY)
+        if not lib.secp256k1_ec_pubkey_parse(self._context, raw, data, POINT_LENGTH):
             raise Malformed("point: not on the curve")
         return Point(self, raw)
 
@@ -221,7 +218,7 @@ class Secp256k1(Group):
         shared, scalar = ffi.new(_SHARED), self.encode_scalar(secret)
         if not lib.secp256k1_ecdh(self._context, shared, point._raw, scalar, ffi.NULL, ffi.NULL):
             raise ValueError("ecdh with a zero secret")
-        return bytes(ffi.buffer(shared))
+        return ffi.buffer(shared)[:]  # type: ignore[no-any-return]
 
     def hash_to_point(self, tag: str, *parts: bytes) -> Point:
         """Try-and-increment: XOF(33, tag, parts, counter) is a sign bit and an x to lift; two tries on average.
@@ -229,10 +226,20 @@ class Secp256k1(Group):
         The sign is hashed too: points of one parity only could be told from multiples of G. The number of tries depends
         on the input, so a caller whose input is secret must not let its timing matter.
         """
-        for counter in range(256):
-            data = XOF(POINT_LENGTH, tag, *parts, counter.to_bytes(1, "big"))
-            raw = self._parse(_PREFIXES[data[0] & 1] + data[1:])
-            if raw is not None:
+        return self._lift(encode(tag, *parts, _FIRST_TRY))
+
+    def hash_to_points(self, tag: str, *parts: bytes | Bytes) -> list[Point]:
+        """`hash_to_point(tag, parts[0][r], parts[1][r], …)` for every row r; parts as in `mpc.hashing.encode_rows`.
+
+        Row after row, with as much work as one by one: no try depends on what other rows need.
+        """
+        return [self._lift(encoded) for encoded in encode_rows(tag, *parts, _FIRST_TRY)]
+
+    def _lift(self, encoded: bytes) -> Point:
+        """`encoded`: what is hashed, the counter in its last byte."""
+        raw, parse = ffi.new(_PUBKEY), lib.secp256k1_ec_pubkey_parse
+        for data in xof_counted(POINT_LENGTH, encoded):
+            if parse(self._context, raw, _PREFIXES[data[0] & 1] + data[1:], POINT_LENGTH):
                 return Point(self, raw)
         raise ArithmeticError("no point in 256 tries")
 

@@ -224,6 +224,7 @@ class _Signer(Confidential):
     ) -> Point:
         """S3: all checks of all counterparties, then one verdict that does not say which failed. Returns R."""
         findings = Findings()
+        nonce_points, key_points = [self._nonce_point], [self._key_point]
         for peer, message in messages.items():
             with findings.about(peer):
                 if not hmac.compare_digest(
@@ -231,14 +232,14 @@ class _Signer(Confidential):
                 ):
                     raise Malformed("the nonce is not the committed one")
             with findings.about(peer):
-                self._take_product(peer, message)
+                nonce_point, key_point = self._take_product(peer, message)
+                nonce_points.append(nonce_point)
+                key_points.append(key_point)
         findings.conclude(_CHECKS_FAILED)
         self._session.check_echo(self._session.echo, {peer: message.echo for peer, message in messages.items()})
-        key_points = [_GROUP.decode(message.key_point) for message in messages.values()]
-        if _GROUP.combine((self._key_point, *key_points)) != child_key:
+        if _GROUP.combine(key_points) != child_key:
             raise Abort("the parties' key shares do not add up to the public key")
-        nonce_points = [_GROUP.decode(message.nonce_point) for message in messages.values()]
-        total = _GROUP.combine((self._nonce_point, *nonce_points))
+        total = _GROUP.combine(nonce_points)
         if total.is_identity:
             raise Abort("the nonces add up to zero")
         return total
@@ -250,16 +251,14 @@ class _Signer(Confidential):
         w = int.from_bytes(digest, "big") * self._phi + x_of_nonce * v
         return SignShare(w=_GROUP.encode_scalar(w), u=_GROUP.encode_scalar(u))
 
-    def _take_product(self, peer: bytes, message: SignProduct) -> None:
-        """S3 as Bob. CheckFailed where the peer's inputs are not behind its points; Malformed."""
+    def _take_product(self, peer: bytes, message: SignProduct) -> tuple[Point, Point]:
+        """S3 as Bob: the peer's R_j and pk_j. CheckFailed where its inputs are not behind these; Malformed."""
         receiver = self._receivers[peer]
         d_u, d_v = receiver.finish(message.product)
+        nonce_point, key_point = _GROUP.decode(message.nonce_point), _GROUP.decode(message.key_point)
         consistent = [
-            _is_multiple(receiver.b, _GROUP.decode(point), d, _GROUP.decode(gamma))
-            for point, d, gamma in (
-                (message.nonce_point, d_u, message.gamma_u),
-                (message.key_point, d_v, message.gamma_v),
-            )
+            _is_multiple(receiver.b, point, d, _GROUP.decode(gamma))
+            for point, d, gamma in ((nonce_point, d_u, message.gamma_u), (key_point, d_v, message.gamma_v))
         ]
         if not all(consistent):
             raise CheckFailed("consistency")
@@ -267,6 +266,7 @@ class _Signer(Confidential):
         self._mask += _GROUP.decode_scalar(message.psi)
         self._u += c_u + d_u
         self._v += c_v + d_v
+        return nonce_point, key_point
 
 
 def _is_multiple(chi: int, point: Point, d: int, gamma: Point) -> bool:

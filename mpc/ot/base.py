@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from mpc.errors import Malformed
 from mpc.group import SECP256K1, Draw, Point
-from mpc.hashing import XOF
-from mpc.ot.bits import unpack
-from mpc.params import BASE_ANSWER_LENGTH, BASE_OTS, POINT_LENGTH, SEED_LENGTH
+from mpc.hashing import xof_rows
+from mpc.ot.bits import swap, unpack
+from mpc.params import BASE_ANSWER_LENGTH, BASE_OTS, HASH_LENGTH, POINT_LENGTH, SEED_LENGTH
 
 Bytes = NDArray[np.uint8]
 
 _GROUP: Final = SECP256K1
+_BLIND_LENGTH: Final = 32
+_TRANSFERS: Final = np.arange(BASE_OTS, dtype=np.uint8)
 
 
 def start(draw: Draw) -> tuple[int, bytes]:
@@ -42,17 +44,14 @@ def answer(pair: bytes, sender_key: bytes, draw: Draw) -> tuple[Bytes, bytes, By
     """
     key = _GROUP.decode(sender_key)
     choices = unpack(draw(f"ot/{pair.hex()}/choices", BASE_OTS // 8))
-    message: list[bytes] = []
-    pads: list[bytes] = []
-    for i, choice in enumerate(choices.tolist()):
-        beta = _GROUP.random_scalar(draw, f"ot/{pair.hex()}/beta/{i}")
-        other = _GROUP.hash_to_point("ot/blind", draw(f"ot/{pair.hex()}/blind/{i}", 32))
-        other_bytes = other.to_bytes()
-        own_bytes = _GROUP.subtract(_GROUP.base_mul(beta), _hash(pair, i, choice, other_bytes)).to_bytes()
-        _hash(pair, i, 1 - choice, own_bytes)
-        message += (other_bytes, own_bytes) if choice else (own_bytes, other_bytes)
-        pads.append(_pad(pair, i, choice, _GROUP.ecdh(key, beta)))
-    return choices, b"".join(message), np.frombuffer(b"".join(pads), np.uint8).reshape(BASE_OTS, SEED_LENGTH)
+    betas = [_GROUP.random_scalar(draw, f"ot/{pair.hex()}/beta/{i}") for i in range(BASE_OTS)]
+    seeds = [draw(f"ot/{pair.hex()}/blind/{i}", _BLIND_LENGTH) for i in range(BASE_OTS)]
+    other = _encoded(_GROUP.hash_to_points("ot/blind", np.frombuffer(b"".join(seeds), np.uint8).reshape(BASE_OTS, -1)))
+    hashes = _hashes(pair, choices, other)
+    own = _encoded([_GROUP.subtract(_GROUP.base_mul(b), hashed) for b, hashed in zip(betas, hashes, strict=True)])
+    _hashes(pair, 1 - choices, own)
+    message = np.stack(swap(choices, own, other), axis=1)
+    return choices, message.tobytes(), _pads(pair, choices, [_GROUP.ecdh(key, beta) for beta in betas])
 
 
 def pads(pair: bytes, a: int, message: bytes) -> Bytes:
@@ -62,21 +61,36 @@ def pads(pair: bytes, a: int, message: bytes) -> Bytes:
     """
     if len(message) != BASE_ANSWER_LENGTH:
         raise Malformed("base OT answer: length")
-    encoded = [message[at : at + POINT_LENGTH] for at in range(0, len(message), POINT_LENGTH)]
-    points = [_GROUP.decode(data) for data in encoded]
-    result = []
-    for i in range(BASE_OTS):
-        for j in (0, 1):
-            key = _GROUP.add(points[2 * i + j], _hash(pair, i, j, encoded[2 * i + 1 - j]))
-            if key.is_identity:
-                raise Malformed("base OT answer: identity")
-            result.append(_pad(pair, i, j, _GROUP.ecdh(key, a)))
-    return np.frombuffer(b"".join(result), np.uint8).reshape(BASE_OTS, 2, SEED_LENGTH)
+    encoded = np.frombuffer(message, np.uint8).reshape(BASE_OTS, 2, POINT_LENGTH)
+    return np.stack([_pads_of_branch(pair, a, j, encoded[:, j], encoded[:, 1 - j]) for j in (0, 1)], axis=1)
 
 
-def _hash(pair: bytes, i: int, j: int, other: bytes) -> Point:
-    return _GROUP.hash_to_point("ot/Hp", pair, bytes((i, j)), other)
+def _pads_of_branch(pair: bytes, a: int, j: int, encoded: Bytes, other: Bytes) -> Bytes:
+    """The pads of the choice j, uint8 (128, 16), from all φ_j and φ_{1−j}, uint8 (128, 33)."""
+    branch = np.full(BASE_OTS, j, np.uint8)
+    points = [_GROUP.decode(point.tobytes()) for point in encoded]
+    keys = [_GROUP.add(point, hashed) for point, hashed in zip(points, _hashes(pair, branch, other), strict=True)]
+    if any(key.is_identity for key in keys):
+        raise Malformed("base OT answer: identity")
+    return _pads(pair, branch, [_GROUP.ecdh(key, a) for key in keys])
 
 
-def _pad(pair: bytes, i: int, j: int, shared: bytes) -> bytes:
-    return XOF(SEED_LENGTH, "ot/pad", pair, bytes((i, j)), shared)
+def _encoded(points: list[Point]) -> Bytes:
+    """uint8 (128, 33)."""
+    return np.frombuffer(b"".join([point.to_bytes() for point in points]), np.uint8).reshape(BASE_OTS, POINT_LENGTH)
+
+
+def _slots(branches: Bytes) -> Bytes:
+    """i ‖ j for each transfer i, uint8 (128, 2), with its j from branches, uint8 (128,)."""
+    return np.stack((_TRANSFERS, branches), axis=1)
+
+
+def _hashes(pair: bytes, branches: Bytes, other: Bytes) -> list[Point]:
+    """Hp(pair, i, j, φ_{1−j}) for each transfer i and its branch j; the φ are uint8 (128, 33)."""
+    return _GROUP.hash_to_points("ot/Hp", pair, _slots(branches), other)
+
+
+def _pads(pair: bytes, branches: Bytes, shared: list[bytes]) -> Bytes:
+    """KDF(pair, i, j, shared point), uint8 (128, 16)."""
+    points = np.frombuffer(b"".join(shared), np.uint8).reshape(BASE_OTS, HASH_LENGTH)
+    return xof_rows(SEED_LENGTH, "ot/pad", pair, _slots(branches), points)

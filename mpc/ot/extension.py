@@ -34,6 +34,9 @@ from mpc.params import (
 Bytes = NDArray[np.uint8]
 
 _CORRECTIONS: Final = GROUPS * EXTENDED_LENGTH
+_ALL: Final = np.tile(np.arange(LEAVES, dtype=np.uint8), (GROUPS, 1))
+_DISTANCES: Final = np.arange(1, LEAVES, dtype=np.uint8)
+_GROUP: Final = np.arange(GROUPS, dtype=np.uint8)
 
 
 def extend(state: BobState, psid: bytes, choices: bytes) -> tuple[Bytes, bytes]:
@@ -41,10 +44,9 @@ def extend(state: BobState, psid: bytes, choices: bytes) -> tuple[Bytes, bytes]:
 
     `choices`, 68 bytes, are β (416 bits) and the tail σ (128 bits), both fresh for this psid.
     """
-    index = np.broadcast_to(np.arange(LEAVES, dtype=np.uint8), (GROUPS, LEAVES))
-    seeds = _rows(psid, index, state.leaves)
+    seeds = _rows(psid, _ALL, state.leaves)
     corrections = np.bitwise_xor.reduce(seeds, axis=1) ^ np.frombuffer(choices, np.uint8)
-    columns = np.stack((seeds[:, 2] ^ seeds[:, 3], seeds[:, 1] ^ seeds[:, 3]), axis=1)
+    columns = seeds[:, 2:0:-1] ^ seeds[:, 3:]  # the leaves whose bit 0 is set, and those whose bit 1 is
     rows = transpose(columns.reshape(BASE_OTS, EXTENDED_LENGTH))
     sent = corrections.tobytes()
     matrix = _check_matrix(psid, sent)
@@ -64,9 +66,8 @@ def verify(state: AliceState, psid: bytes, message: bytes) -> Bytes:
     sent, digest = message[:_CORRECTIONS], message[-HASH_LENGTH:]
     corrections = np.frombuffer(sent, np.uint8).reshape(GROUPS, EXTENDED_LENGTH)
     delta = unpack(state.delta).reshape(GROUPS, 2)
-    distance = np.arange(1, LEAVES, dtype=np.uint8)
-    seeds = _rows(psid, (2 * delta[:, :1] + delta[:, 1:]) ^ distance, state.leaves)
-    columns = np.stack((seeds[:, 1] ^ seeds[:, 2], seeds[:, 0] ^ seeds[:, 2]), axis=1)
+    seeds = _rows(psid, (2 * delta[:, :1] + delta[:, 1:]) ^ _DISTANCES, state.leaves)
+    columns = seeds[:, 1::-1] ^ seeds[:, 2:]
     columns ^= masks(delta)[:, :, None] & corrections[:, None, :]
     rows = transpose(columns.reshape(BASE_OTS, EXTENDED_LENGTH))
     matrix = _check_matrix(psid, sent)
@@ -79,7 +80,7 @@ def verify(state: AliceState, psid: bytes, message: bytes) -> Bytes:
 def _rows(psid: bytes, index: Bytes, leaves: Bytes) -> Bytes:
     """r_{g,y} for the leaves, uint8 (64, n, 16), whose numbers y are in index, uint8 (64, n): uint8 (64, n, 68)."""
     count = index.shape[1]
-    groups = np.repeat(np.arange(GROUPS, dtype=np.uint8), count)[:, None]
+    groups = _GROUP.repeat(count)[:, None]
     flat = leaves.reshape(GROUPS * count, -1)
     return xof_rows(EXTENDED_LENGTH, "row", psid, groups, index.reshape(-1, 1), flat).reshape(GROUPS, count, -1)
 

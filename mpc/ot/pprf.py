@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc.errors import CheckFailed, Malformed
-from mpc.hashing import TH, xof_rows
+from mpc.hashing import th_rows, xof_rows
 from mpc.ot.bits import masks, pack, swap
 from mpc.params import GROUPS, HASH_LENGTH, LEAVES, PPRF_GROUP_LENGTH, PPRF_LENGTH, SEED_LENGTH
 
@@ -79,7 +79,7 @@ def _leaf_hashes(pair: bytes, index: Bytes, leaves: Bytes) -> Bytes:
 
 def _seals(pair: bytes, hashes: Bytes) -> bytes:
     """s̃ of all groups, 64·32 bytes, from their leaves' hashes in the order of y, uint8 (64, 4, 32)."""
-    return b"".join(TH("pprf-s", pair, bytes((g,)), group.tobytes()) for g, group in enumerate(hashes))
+    return th_rows("pprf-s", pair, _GROUP, hashes.reshape(GROUPS, -1)).tobytes()
 
 
 def _by_leaf(hidden: Bytes, values: Bytes) -> Bytes:

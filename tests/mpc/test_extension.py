@@ -5,7 +5,7 @@ import pytest
 
 from mpc.errors import CheckFailed, Malformed
 from mpc.hashing import TH, XOF
-from mpc.ot.bits import parities, product, transpose, unpack
+from mpc.ot.bits import unpack
 from mpc.ot.extension import extend, verify
 from mpc.ot.state import ALICE_STATE_LENGTH, BOB_STATE_LENGTH, AliceState, BobState
 from tests.mpc.pairs import flip, set_up
@@ -141,21 +141,3 @@ def test_a_decoded_state_works():
     pair = set_up("extension")
     rows, message = extend(BobState.decode(pair.bob.encode()), PSID, bytes(68))
     assert (verify(AliceState.decode(pair.alice.encode()), PSID, message) == rows).all()
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(8, 8), (128, 544), (416, 128), (16, 8)])
-def test_transpose(rows, columns):
-    matrix = np.frombuffer(XOF(rows * columns // 8, "test"), np.uint8).reshape(rows, -1)
-    bits = np.unpackbits(matrix, axis=1, bitorder="little")
-    assert (np.unpackbits(transpose(matrix), axis=1, bitorder="little") == bits.T).all()
-
-
-def test_products_over_gf2():
-    matrix = np.frombuffer(XOF(128 * 52, "test"), np.uint8).reshape(128, 52)
-    rows = np.frombuffer(XOF(416 * 16, "test/rows"), np.uint8).reshape(416, 16)
-    left = np.unpackbits(matrix, axis=1, bitorder="little").astype(int)
-    right = np.unpackbits(rows, axis=1, bitorder="little").astype(int)
-    result = np.unpackbits(product(matrix, rows), axis=1, bitorder="little")
-    assert (result == left @ right % 2).all()
-    vector = np.frombuffer(XOF(52, "test/vector"), np.uint8)
-    assert (parities(matrix, vector) == left @ np.unpackbits(vector, bitorder="little") % 2).all()

@@ -1,7 +1,9 @@
 """secp256k1 as the protocols see it: vectors, a second library, and everything that must be refused."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -160,3 +162,31 @@ def test_hash_to_point_separates_tags_and_parts():
     assert len(set(points)) == 4
     assert GROUP.hash_to_point("t", b"ab") == points[0]
     assert isinstance(points[0], Point)
+
+
+def test_hashes_to_points_are_those_of_every_row():
+    rows = np.frombuffer(XOF(200 * 33, "test"), np.uint8).reshape(200, 33)
+    numbers = np.arange(200, dtype=np.uint8)[:, None]
+    expected = [GROUP.hash_to_point("test", b"head", bytes((r,)), rows[r].tobytes()) for r in range(200)]
+    assert GROUP.hash_to_points("test", b"head", numbers, rows) == expected
+
+
+def test_a_hash_that_never_hits_the_curve_ends(monkeypatch):
+    monkeypatch.setattr("mpc.group.xof_counted", lambda size, encoded: [bytes(32) + b"\x05"] * 256)
+    with pytest.raises(ArithmeticError, match="256"):
+        GROUP.hash_to_points("test", np.zeros((1, 1), np.uint8))
+
+
+def test_many_threads_get_what_one_gets():
+    """A worker runs 64 sessions at once; libsecp256k1 runs without the interpreter's lock: nothing may be shared."""
+
+    def work(number):
+        rows = np.full((20, 4), number, np.uint8)
+        points = GROUP.hash_to_points("test", rows)
+        return [
+            (point.to_bytes(), GROUP.add(point, GROUP.base_mul(number + 1)).to_bytes(), GROUP.ecdh(point, number + 1))
+            for point in points
+        ]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(work, range(64))) == [work(number) for number in range(64)]
