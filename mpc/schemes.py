@@ -26,6 +26,11 @@ class Scheme:
         """A public key as this scheme's users know it: 33 bytes (ECDSA) or 32."""
         return x_only(public_key) if self.x_only else public_key
 
+    @property
+    def key_lengths(self) -> set[int]:
+        """How many bytes may name a key."""
+        return {self.group.point_length, 32 if self.x_only else self.group.point_length}
+
     def is_named(self, public_key: bytes, by: bytes) -> bool:
         """Whether ``by`` names this key: its encoding, or what ``shown`` makes of it. A key and its negative are one
         BIP340 key.

@@ -7,6 +7,7 @@ from audit import services as audit
 from audit.models import Deletion
 from audit.selectors import chain_head
 from keys.models import KeyShare
+from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
 from reshare.models import Reshare
 from reshare.rule.facts import about
@@ -38,7 +39,7 @@ def statement_of(row: Reshare, party: bytes, stored: Iterable[bytes]) -> dict[st
         "key": {
             "key_id": str(share.id) if share else "",
             "scheme": row.scheme,
-            "public_key": bytes(row.public_key or b"").hex(),
+            "public_key": shown_key(row.scheme, row.public_key) or "",
             "generation": generation,
             "gid": bytes(row.gid or b"").hex(),
         },
