@@ -271,6 +271,10 @@ class SignatureAnswer(serializers.Serializer[Any]):
     der = serializers.CharField()
 
 
+class SchnorrAnswer(serializers.Serializer[Any]):
+    signature = serializers.CharField(help_text="64 bytes in hex.")
+
+
 class OperationAnswer(serializers.Serializer[Any]):
     operation_id = serializers.UUIDField()
     action = serializers.CharField()

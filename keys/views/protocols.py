@@ -19,6 +19,7 @@ from keys.serializers import (
     EcdsaSignSerializer,
     Ed25519SignSerializer,
     KeygenSerializer,
+    SchnorrAnswer,
     SignatureAnswer,
 )
 from keys.sessions.services import session_cancel, telling_the_room
@@ -125,7 +126,7 @@ class Ed25519Sign(Sign):
     @extend_schema(
         request=Ed25519SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
-        responses={200: Text("signature"), 202: Accepted()},
+        responses={200: SchnorrAnswer, 202: Accepted()},
     )
     def post(self, request: Request) -> Response:
         """Sign the message itself with the other signers in the room."""
@@ -141,7 +142,7 @@ class Bip340Sign(Sign):
     @extend_schema(
         request=Bip340SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
-        responses={200: Text("signature"), 202: Accepted()},
+        responses={200: SchnorrAnswer, 202: Accepted()},
     )
     def post(self, request: Request) -> Response:
         """Sign the message itself, of any length, with the other signers in the room; with a `tweak` under the taproot
