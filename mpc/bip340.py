@@ -9,7 +9,6 @@ import hashlib
 
 from coincurve import PublicKeyXOnly
 
-from mpc.errors import Malformed
 from mpc.group import SECP256K1, Point
 
 KEY_BYTES = 32
@@ -34,8 +33,6 @@ def has_even_y(point: Point) -> bool:
 
 def lift_x(key: bytes) -> Point:
     """The point with even y. Raises Malformed for a wrong length and where no point has this x."""
-    if len(key) != KEY_BYTES:
-        raise Malformed("x-only key: length")
     return SECP256K1.decode(b"\x02" + key)
 
 

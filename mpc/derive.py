@@ -76,7 +76,7 @@ def _step(group: Group, chain_code: bytes, point: Point, index: int) -> tuple[in
     """One level's offset and the next chain code.
 
     BIP32 rejects I_L ≥ order, which never happens on secp256k1. Elsewhere (adr 0010) I_L is reduced, under a prefix of
-    its own: of Ed25519's 252 bits it would be too large 15 times in 16.
+    its own: on Ed25519 it would be too large fifteen times in sixteen.
     """
     data = point.to_bytes() + index.to_bytes(4, "big")
     if group is SECP256K1:

@@ -37,6 +37,8 @@ def test_a_signature_has_64_bytes_and_a_key_32(cut: slice) -> None:
     assert not bip340.verify(key, message, signature[cut])
     assert not bip340.verify(key, message, signature + b"\x00")
     assert not bip340.verify(b"\x02" + key, message, signature)
+    assert not bip340.verify(key + b"\x00", message, signature), "the library would not have looked at the last byte"
+    assert not bip340.verify(key[:31], message, signature)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,16 @@ def test_tweaks_of_bip341(vector: dict[str, str]) -> None:
 def test_a_root_has_32_bytes_or_none(root: bytes) -> None:
     with pytest.raises(ValueError, match="script tree"):
         bip340.tap_tweak(bytes(32), root)
+
+
+def test_a_tweak_of_the_order_or_more_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, taken in ((G.order - 1, True), (G.order, False), (2**256 - 1, False)):
+        monkeypatch.setattr(bip340, "tagged_hash", lambda *_, number=number: number.to_bytes(32, "big"))
+        if taken:
+            assert bip340.tap_tweak(bytes(32), b"") == number
+        else:
+            with pytest.raises(ValueError, match="no such tweak"):
+                bip340.tap_tweak(bytes(32), b"")
 
 
 def test_only_bip340_keys_are_tweaked() -> None:

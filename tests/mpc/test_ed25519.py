@@ -6,12 +6,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nacl.bindings import crypto_core_ed25519_add
+from nacl.bindings import crypto_core_ed25519_add, crypto_core_ed25519_from_uniform
 
 from mpc.ed25519 import ED25519 as GROUP
 from mpc.ed25519 import Ed25519
 from mpc.errors import Malformed
 from mpc.group import SECP256K1, Group
+from mpc.hashing import XOF
 
 FIELD = 2**255 - 19
 L = GROUP.order
@@ -131,6 +132,13 @@ def test_hash_to_point_multiplies_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(set(points)) == 3
     assert GROUP.hash_to_point("t", b"ab") == points[0]
     assert all(GROUP.decode(point.to_bytes()) == point for point in points)
+
+
+def test_hash_to_point_adds_two_images() -> None:
+    """One alone reaches half of the group, and twice one no more."""
+    data = XOF(64, "t", b"ab", b"\x00")
+    images = [crypto_core_ed25519_from_uniform(data[at : at + 32]) for at in (0, 32)]
+    assert GROUP.hash_to_point("t", b"ab").to_bytes() == crypto_core_ed25519_add(*images)
 
 
 groups = st.sampled_from([GROUP, SECP256K1])

@@ -8,12 +8,14 @@ from coincurve import PublicKeyXOnly
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from mpc.envelope import make_body, make_header
 from mpc.errors import Abort, ParameterMismatch
 from mpc.frost import signing
 from mpc.frost.core import Nonces
 from mpc.frost.keys import signing_key
 from mpc.frost.signing import FrostRequest, frost_sign
-from mpc.protocol import Checkpoint, Release, Rng, SeededRng, SystemRng
+from mpc.hello import hello_session
+from mpc.protocol import Checkpoint, Frame, Release, Rng, SeededRng, SystemRng
 from mpc.shares import Share
 from tests.mpc import schnorr
 from tests.mpc.simulator import Network, Stalled, identities, identity, key, run_frost, run_sign
@@ -142,6 +144,17 @@ def test_nobody_makes_a_nonce_for_another_request(
     assert isinstance(outcomes[A], ParameterMismatch)
     assert outcomes[A].field == field
     assert isinstance(outcomes[B], ParameterMismatch | Stalled)
+
+
+def test_a_stranger_in_the_room_is_not_heard() -> None:
+    """Who is not of the quorum takes nobody's place, whatever it says and signs."""
+    results, honest, room = key("ABC", 2, "ed25519"), Network(), hello_session("room", 0)
+    run_frost(results, PARTIES[:2], request(), honest)
+    said = next(frame.body[99:-64] for frame in honest.sent if frame.round == 0)
+    stranger = identity("Z")
+    body = make_body(stranger, make_header("hello", 0, room, stranger.public, b""), said)
+    crowded = Network(sent=[Frame(0, stranger.public, b"", body)])
+    assert type(run_frost(results, PARTIES[:2], request(), crowded)[A]) is bytes
 
 
 def test_a_tweak_and_none_are_never_merged() -> None:

@@ -60,6 +60,12 @@ def test_binding_factors(run: Run) -> None:
         assert run.signing.binding_factors[x] == run.scalar(signer["binding_factor"])
 
 
+def test_the_list_is_in_order_of_identifiers(run: Run) -> None:
+    given = {x: run.nonces[x].commitment for x in reversed(run.nonces)}
+    assert list(given) != sorted(given)
+    assert Signing(run.suite, run.key, run.message, given).binding_prefix() == run.signing.binding_prefix()
+
+
 def test_signature_shares_and_signature(run: Run) -> None:
     shares = run.shares()
     for x, signer in run.signers.items():
