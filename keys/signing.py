@@ -100,7 +100,8 @@ class SignKind(SessionKind):
     def finish(self, session: ProtocolSession, lease: Lease, result: Signature | bytes) -> None:
         answer = _answer(result)
         with transaction.atomic():
-            lease.update(state=ProtocolSession.State.DONE, finished_at=timezone.now(), lease_until=None)
+            ended = {"state": ProtocolSession.State.DONE, "finished_at": timezone.now(), "lease_until": None}
+            lease.update(**ended, params=_without_message(session))
             if session.operation_id:
                 operations.finish(operation_id=session.operation_id, result=answer)
             audit.record(
@@ -110,6 +111,15 @@ class SignKind(SessionKind):
                 data={"session": str(session.id), "digest": session.params["digest"]},
             )
         leave(session)
+
+    def failed(self, session: ProtocolSession) -> bool:
+        ProtocolSession.objects.filter(id=session.id).update(params=_without_message(session))
+        return False
+
+
+def _without_message(session: ProtocolSession) -> dict[str, Any]:
+    """A session's parameters once it has ended: the message is the caller's, its digest says which one it was."""
+    return {name: value for name, value in session.params.items() if name != "message"}
 
 
 def _ecdsa_request(session: ProtocolSession) -> SignRequest:

@@ -8,7 +8,7 @@ from coincurve import PublicKeyXOnly
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.models import Event
-from keys.models import KeyShare, PairState
+from keys.models import KeyShare, PairState, ProtocolSession
 from keys.selectors import shown_key
 from keys.sessions import worker
 from mpc.frost.keys import signing_key
@@ -100,6 +100,7 @@ def test_a_key_lives_through_a_refresh_and_a_reshare(vertex: Vertex, scheme: str
         signed(vertex, first[1:], tweak=bytes(range(32)), path=(3,))
     released = Event.objects.filter(action="sign.released").values_list("data", flat=True)
     assert {data["digest"] for data in released} == {hashlib.sha256(MESSAGE).hexdigest()}
+    assert not ProtocolSession.objects.filter(params__has_key="message").exists(), "messages are not kept"
 
     second = refreshed(vertex, first)
     assert [party.state for party in first] == ["erased"] * 3
@@ -140,6 +141,7 @@ def test_signers_that_were_asked_for_different_things(
         assert operation.state == "failed"
         assert operation.result["err_type"] == "executor_result"
         assert f"parameters differ: {field}" in operation.result["err_msg"]
+    assert not ProtocolSession.objects.filter(params__has_key="message").exists(), "messages are not kept"
     assert not Event.objects.filter(action="sign.released").exists()
 
 
