@@ -8,6 +8,7 @@ from django.db.models import Model, Q, QuerySet
 from keys.auth import TokenPrincipal
 from keys.models import ApiUser, KeyShare
 from mpc.identity import encode_keygen_id
+from mpc.schemes import scheme_of
 from vertex.errors import ApiError
 
 M = TypeVar("M", bound=Model)
@@ -64,7 +65,7 @@ def key_metadata(key: KeyShare) -> dict[str, Any]:
         "state": key.state,
         "generation": key.generation,
         "gid": _hex(key.gid),
-        "public_key": _hex(key.public_key),
+        "public_key": shown_key(key.scheme, key.public_key),
         "threshold": key.threshold,
         "num_parties": len(key.parties) or None,
         "parties": [encode_keygen_id(bytes.fromhex(party)) for party in key.parties],
@@ -75,6 +76,11 @@ def key_metadata(key: KeyShare) -> dict[str, Any]:
         "activated_at": key.activated_at,
         "erased_at": key.erased_at,
     }
+
+
+def shown_key(scheme: str, public_key: bytes | memoryview | None) -> str | None:
+    """A public key as the scheme's users know it, in hex: of BIP340 the 32 bytes of x."""
+    return scheme_of(scheme).shown(bytes(public_key)).hex() if public_key is not None else None
 
 
 def _hex(value: bytes | memoryview | None) -> str | None:

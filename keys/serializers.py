@@ -13,6 +13,7 @@ from mpc.derive import parse_path
 
 MAX_NAME = 200
 MAX_PAGE = 1000
+MAX_MESSAGE = 65_536  # bytes that Ed25519 and BIP340 sign; ECDSA signs a hash
 
 
 class StrictCharField(serializers.CharField):
@@ -44,9 +45,13 @@ class StrictUUIDField(serializers.UUIDField):
 
 @extend_schema_field(str)
 class HexField(serializers.Field[bytes, Any, str, Any]):
-    """Bytes in hex, `0x` tolerated."""
+    """Bytes in hex, `0x` tolerated; at most `max_bytes` of them if that is given."""
 
-    default_error_messages = {"hex": "Not a hex string."}
+    default_error_messages = {"hex": "Not a hex string.", "long": "Too long."}
+
+    def __init__(self, *, max_bytes: int | None = None, **kwargs: Any) -> None:
+        self.max_bytes = max_bytes
+        super().__init__(**kwargs)
 
     def to_internal_value(self, text: Any) -> bytes:
         if not isinstance(text, str):
@@ -55,6 +60,8 @@ class HexField(serializers.Field[bytes, Any, str, Any]):
         # bytes.fromhex alone would skip white space.
         if len(digits) % 2 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
             self.fail("hex")
+        if self.max_bytes is not None and len(digits) > 2 * self.max_bytes:
+            self.fail("long")
         return bytes.fromhex(digits)
 
     def to_representation(self, value: bytes) -> str:
@@ -130,17 +137,45 @@ class HashAlgoField(serializers.ChoiceField):
         return str(super().to_internal_value(data.lower()))
 
 
-class EcdsaSignSerializer(RoomSerializer):
+class SignSerializer(RoomSerializer):
     msg = HexField()
-    hash_algo = HashAlgoField(choices=sorted(HASH_ALGOS), error_messages={"invalid_choice": "Not a known hash."})
     derivation_path = PathField(required=False, allow_null=True)
     # For a rule server; kept nowhere.
     extra_data = HexField(required=False, allow_null=True)
 
 
+class EcdsaSignSerializer(SignSerializer):
+    hash_algo = HashAlgoField(choices=sorted(HASH_ALGOS), error_messages={"invalid_choice": "Not a known hash."})
+
+
+class Ed25519SignSerializer(SignSerializer):
+    msg = HexField(max_bytes=MAX_MESSAGE)
+
+
+@extend_schema_field({"type": "string", "pattern": "^((0[xX])?[0-9a-fA-F]{64})?$"})
+class TweakField(HexField):
+    """The root of a taproot script tree: 32 bytes, or none for a key without script tree."""
+
+    default_error_messages = {"length": "A tweak has 32 bytes, or none."}
+
+    def to_internal_value(self, text: Any) -> bytes:
+        root = super().to_internal_value(text)
+        if len(root) not in (0, 32):
+            self.fail("length")
+        return root
+
+
+class Bip340SignSerializer(Ed25519SignSerializer):
+    tweak = TweakField(required=False, allow_null=True)
+
+
 class DeriveSerializer(serializers.Serializer[Any]):
     key_id = StrictUUIDField()
     derivation_path = PathField()
+
+
+class Bip340DeriveSerializer(DeriveSerializer):
+    tweak = TweakField(required=False, allow_null=True)
 
 
 class CreateRoomSerializer(serializers.Serializer[Any]):
@@ -234,6 +269,10 @@ class SignatureAnswer(serializers.Serializer[Any]):
     s = serializers.CharField()
     v = serializers.IntegerField()
     der = serializers.CharField()
+
+
+class SchnorrAnswer(serializers.Serializer[Any]):
+    signature = serializers.CharField(help_text="64 bytes in hex.")
 
 
 class OperationAnswer(serializers.Serializer[Any]):

@@ -1,5 +1,6 @@
 """Signing: the request, and what a worker does with the session. It is never replayed and never retried."""
 
+import hashlib
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -20,8 +21,10 @@ from keys.sessions.lease import Lease
 from keys.sessions.services import leave, session_open
 from keys.shares import identity_open, pairs_open, share_open
 from mpc.errors import Abort, Blame, CheckFailed
-from mpc.protocol import Checkpoint, Protocol, Rng
-from mpc.sign import Begin, PairCheck, Release, Signature, SignRequest, sign
+from mpc.frost.signing import FrostRequest, frost_sign
+from mpc.protocol import Checkpoint, Protocol, Release, Rng
+from mpc.schemes import scheme_of
+from mpc.sign import Begin, PairCheck, Signature, SignRequest, sign
 
 State = KeyShare.State
 MAY_SIGN = (State.ACTIVE, State.RETIRING)
@@ -33,27 +36,34 @@ def sign_request(
     operation: Operation,
     key_id: UUID,
     scheme: str,
-    digest: bytes,
     path: tuple[int, ...],
     room_uuid: str,
     relay_address: str | None,
     deadline: datetime,
+    digest: bytes | None = None,
+    message: bytes = b"",
+    tweak: bytes | None = None,
 ) -> None:
-    """Join the room of a signature; a worker starts when it is full. Raises ApiError."""
+    """Join the room of a signature; a worker starts when it is full. Raises ApiError.
+
+    ``digest`` is what ECDSA signs. The other schemes sign ``message`` itself; the event log knows it by its SHA-256.
+    """
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     require(key, "sign")
+    said = {"digest": (digest or hashlib.sha256(message).digest()).hex(), "path": list(path)}
+    asked = {"message": message.hex(), "tweak": tweak.hex() if tweak is not None else None}
     session_open(
         kind="sign",
         share=key,
         operation=operation,
-        params={"digest": digest.hex(), "path": list(path)},
+        params=said if digest is not None else said | asked,
         relay_url=resolve(relay_address),
         room=room_uuid,
         min_size=key.threshold or 0,
         max_size=len(key.parties),
         deadline=deadline,
         actor=f"user:{user.id}",
-        data={"digest": digest.hex(), "path": list(path)},
+        data=said,
     )
 
 
@@ -63,16 +73,13 @@ class SignKind(SessionKind):
     durable: ClassVar[bool] = False
     run_for: ClassVar[timedelta] = timedelta(seconds=30)
 
-    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Signature]:
+    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Signature | bytes]:
         key = session.share
         require(key, "sign")
-        request = SignRequest(
-            room=session.room,
-            size=session.room_size or 0,
-            digest=bytes.fromhex(session.params["digest"]),
-            path=tuple(session.params["path"]),
-        )
-        return sign(identity_open(key.identity), share_open(key), pairs_open(key), request, rng)
+        me, share = identity_open(key.identity), share_open(key)
+        if scheme_of(key.scheme).pairwise:
+            return sign(me, share, pairs_open(key), _ecdsa_request(session), rng)
+        return frost_sign(me, share, _frost_request(session), rng)
 
     def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
         if isinstance(checkpoint, Begin):
@@ -92,10 +99,11 @@ class SignKind(SessionKind):
                 if (row := rows.filter(peer=culprit).first()) is not None:
                     ban(row, reason=blame.reason)
 
-    def finish(self, session: ProtocolSession, lease: Lease, result: Signature) -> None:
-        answer = {"r": f"{result.r:064x}", "s": f"{result.s:064x}", "v": result.v, "der": result.der.hex()}
+    def finish(self, session: ProtocolSession, lease: Lease, result: Signature | bytes) -> None:
+        answer = _answer(result)
         with transaction.atomic():
-            lease.update(state=ProtocolSession.State.DONE, finished_at=timezone.now(), lease_until=None)
+            ended = {"state": ProtocolSession.State.DONE, "finished_at": timezone.now(), "lease_until": None}
+            lease.update(**ended, params=_without_message(session))
             if session.operation_id:
                 operations.finish(operation_id=session.operation_id, result=answer)
             audit.record(
@@ -106,9 +114,45 @@ class SignKind(SessionKind):
             )
         leave(session)
 
+    def failed(self, session: ProtocolSession) -> bool:
+        ProtocolSession.objects.filter(id=session.id).update(params=_without_message(session))
+        return False
+
+
+def _without_message(session: ProtocolSession) -> dict[str, Any]:
+    """A session's parameters once it has ended: the message is the caller's, its digest says which one it was."""
+    return {name: value for name, value in session.params.items() if name != "message"}
+
+
+def _ecdsa_request(session: ProtocolSession) -> SignRequest:
+    return SignRequest(
+        room=session.room,
+        size=session.room_size or 0,
+        digest=bytes.fromhex(session.params["digest"]),
+        path=tuple(session.params["path"]),
+    )
+
+
+def _frost_request(session: ProtocolSession) -> FrostRequest:
+    tweak = session.params["tweak"]
+    return FrostRequest(
+        room=session.room,
+        size=session.room_size or 0,
+        message=bytes.fromhex(session.params["message"]),
+        path=tuple(session.params["path"]),
+        tweak=bytes.fromhex(tweak) if tweak is not None else None,
+    )
+
+
+def _answer(result: Signature | bytes) -> dict[str, Any]:
+    """As the routes give it."""
+    if isinstance(result, bytes):
+        return {"signature": result.hex()}
+    return {"r": f"{result.r:064x}", "s": f"{result.s:064x}", "v": result.v, "der": result.der.hex()}
+
 
 def begin(lease: Lease, sid: bytes) -> None:
-    """Remember what this share signs under; raises Abort where it was used before (protocols.md, section 2)."""
+    """Remember what this share signs under; raises Abort where it was used before (cryptography.md, section 2)."""
     try:
         with transaction.atomic():
             lease.update(sid=sid)

@@ -10,7 +10,8 @@ from keys.keystore import keystore
 from mpc.errors import Malformed
 from mpc.identity import Identity
 from mpc.proofs import prove_share, verify_share
-from mpc.shares import Share, group_of
+from mpc.schemes import group_of
+from mpc.shares import Share
 
 
 def possession(share: Share, digest: bytes) -> bytes:

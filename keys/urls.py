@@ -5,8 +5,7 @@ from django.urls import path
 from keys.models import Scheme
 from keys.views import admin, audit, keys, operations, protocols, rooms
 
-# Schemes whose protocols exist; the others' routes are unknown.
-SCHEMES = (Scheme.ECDSA,)
+SCHEMES = tuple(Scheme)
 
 
 def _routes(scheme: str) -> list[object]:
@@ -22,7 +21,11 @@ def _routes(scheme: str) -> list[object]:
 urlpatterns = [
     *(route for scheme in SCHEMES for route in _routes(scheme.value)),
     path("ecdsa/sign", protocols.EcdsaSign.as_view()),
+    path("ed25519/sign", protocols.Ed25519Sign.as_view()),
+    path("bip340/sign", protocols.Bip340Sign.as_view()),
     path("ecdsa/derive-pubkey", keys.EcdsaDerive.as_view()),
+    path("ed25519/derive-pubkey", keys.Ed25519Derive.as_view()),
+    path("bip340/derive-tweak-pubkey", keys.Bip340Derive.as_view()),
     path("keys", keys.Keys.as_view()),
     path("keys/<str:key_id>", keys.Key.as_view()),
     path("create-room", rooms.CreateRoom.as_view()),

@@ -16,7 +16,8 @@ from mpc.hashing import TH
 from mpc.hello import config_hash, hello_session, merge_fields, session_id
 from mpc.protocol import Checkpoint
 from mpc.quorums import DEALS, ReshareConfig, deletions_range, described, description_in
-from mpc.shares import check_quorum, group_of
+from mpc.schemes import group_of, scheme_of
+from mpc.shares import check_quorum
 from mpc.sharing import interpolate, lagrange, ranks
 from mpc.wire import Description, Hello, Participant, ReshareExtra, ReshareFields, decode
 
@@ -64,7 +65,7 @@ class HelloComplete(Checkpoint):
 
     @property
     def public_key(self) -> bytes:
-        """33 B."""
+        """As the scheme's group encodes it."""
         return self.old.public_key
 
     @property
@@ -195,7 +196,8 @@ def check_expectations(config: ReshareConfig, complete: HelloComplete, hellos: M
     """A joiner's rule for believing the old quorum: the public key it was told, or every remaining party's
     signature.
     """
-    if config.expected_pubkey is not None and config.expected_pubkey != complete.public_key:
+    expected = config.expected_pubkey
+    if expected is not None and not scheme_of(complete.scheme).is_named(complete.public_key, expected):
         raise ParameterMismatch("expected_pubkey")
     if config.old_threshold is not None and config.old_threshold != complete.old_t:
         raise ParameterMismatch("old_threshold")

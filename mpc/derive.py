@@ -1,4 +1,5 @@
-"""Non-hardened BIP32 derivation as an additive offset (cryptography.md, section 12).
+"""Non-hardened derivation as an additive offset: BIP32 on secp256k1, our own likeness of it on Ed25519 (cryptography.md,
+section 12).
 
 A child key is never exported: child key and chain code together give the parent key.
 """
@@ -10,7 +11,7 @@ import hmac
 from collections.abc import Sequence
 
 from mpc.errors import Malformed
-from mpc.group import SECP256K1, Point
+from mpc.group import SECP256K1, Group, Point
 from mpc.wire import MAX_PATH
 
 HARDENED = 2**31
@@ -42,33 +43,47 @@ def _index(item: int | str) -> int:
     return item
 
 
-def offset(public_key: bytes, chain_code: bytes, path: Sequence[int]) -> tuple[int, bytes]:
-    """(δ, child public key (33 B)) with child = public_key + δ·G. ValueError for an index that has no child."""
-    delta, point, _ = _walk(public_key, chain_code, path)
+def offset(public_key: bytes, chain_code: bytes, path: Sequence[int], group: Group = SECP256K1) -> tuple[int, bytes]:
+    """(δ, child public key) with child = public_key + δ·G. ValueError for an index that has no child."""
+    delta, point, _ = _walk(group, public_key, chain_code, path)
     return delta, point.to_bytes()
 
 
-def child(public_key: bytes, chain_code: bytes, path: Sequence[int]) -> tuple[bytes, bytes]:
-    """(public key (33 B), chain code (32 B)) at the end of the path."""
-    _, point, code = _walk(public_key, chain_code, path)
+def child(public_key: bytes, chain_code: bytes, path: Sequence[int], group: Group = SECP256K1) -> tuple[bytes, bytes]:
+    """(public key, chain code (32 B)) at the end of the path."""
+    _, point, code = _walk(group, public_key, chain_code, path)
     return point.to_bytes(), code
 
 
-def _walk(public_key: bytes, chain_code: bytes, path: Sequence[int]) -> tuple[int, Point, bytes]:
+def _walk(group: Group, public_key: bytes, chain_code: bytes, path: Sequence[int]) -> tuple[int, Point, bytes]:
     if len(chain_code) != 32:
         raise ValueError("a chain code is 32 bytes")
     try:
-        point = SECP256K1.decode(public_key)
+        point = group.decode(public_key)
     except Malformed as error:
         raise ValueError("not a public key") from error
     delta = 0
     for index in path:
-        image = hmac.digest(chain_code, point.to_bytes() + _index(index).to_bytes(4, "big"), hashlib.sha512)
-        step, chain_code = int.from_bytes(image[:32], "big"), image[32:]
-        if step >= SECP256K1.order:
-            raise ValueError(f"index {index} has no child key")
-        point = SECP256K1.add(point, SECP256K1.base_mul(step))
+        step, chain_code = _step(group, chain_code, point, _index(index))
+        point = group.add(point, group.base_mul(step))
         if point.is_identity:
             raise ValueError(f"index {index} has no child key")
-        delta = (delta + step) % SECP256K1.order
+        delta = (delta + step) % group.order
     return delta, point, chain_code
+
+
+def _step(group: Group, chain_code: bytes, point: Point, index: int) -> tuple[int, bytes]:
+    """One level's offset and the next chain code.
+
+    BIP32 rejects I_L ≥ order, which never happens on secp256k1. Elsewhere (adr 0010) I_L is reduced, under a prefix of
+    its own: on Ed25519 it would be too large fifteen times in sixteen.
+    """
+    data = point.to_bytes() + index.to_bytes(4, "big")
+    if group is SECP256K1:
+        image = hmac.digest(chain_code, data, hashlib.sha512)
+        step = int.from_bytes(image[:32], "big")
+        if step >= group.order:
+            raise ValueError(f"index {index} has no child key")
+        return step, image[32:]
+    image = hmac.digest(chain_code, f"vertex/derive/{group.name}".encode() + data, hashlib.sha512)
+    return int.from_bytes(image[:32], "big") % group.order, image[32:]

@@ -4,7 +4,8 @@ Input of both, unambiguous for every tag and list of parts (each length is 4 byt
 
     len(tag') ‖ tag' ‖ len(part_1) ‖ part_1 ‖ …        with tag' = "vertex-mpc/<VERSION>/<tag>"
 
-One tag per use; nothing else in `mpc/` calls SHA-256 or SHAKE on protocol data.
+One tag per use; nothing else in `mpc/` calls SHA-256 or SHAKE on protocol data, but where a standard says what is
+hashed (BIP32, BIP340, RFC 9591).
 """
 
 import hashlib

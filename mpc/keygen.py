@@ -6,6 +6,8 @@
     3   private    base-OT answer, zero-seed half, echo
     4   broadcast  digest, proof of the share;            private  PPRF message
 
+For Ed25519 and BIP340 there are no set-ups: no round 3, nothing private in round 4, whose broadcast carries the echo.
+
 The chain-code part goes in private (the commitment binds it all the same): the relay reads broadcasts, and a chain
 code with the public key shows every derived key.  What this returns is not a usable key: it is one after ``STORED`` of
 all.
@@ -16,24 +18,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mpc.channel import Session
+from mpc.channel import Received, Session
 from mpc.dealing import Dealing, check_deals, check_openings
 from mpc.errors import Malformed
+from mpc.findings import Findings
 from mpc.hashing import TH
 from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
 from mpc.params import VERSION
 from mpc.protocol import Protocol, Rng, scoped
+from mpc.schemes import group_of, scheme_of
 from mpc.secret import Confidential, Secret
-from mpc.setup import PairSetup
-from mpc.shares import PairState, Share, chain_code_hash, check_quorum, group_of
+from mpc.setup import PairSetup, answer_setups, finish_setups
+from mpc.shares import PairState, Share, chain_code_hash, check_quorum
 from mpc.sharing import add_commitments, evaluate, ranks
 from mpc.wire import (
     Commitment,
     Count,
     Description,
-    EchoedAnswer,
+    EchoedOutcome,
     Hash,
     Hello,
     Identities,
@@ -45,6 +49,7 @@ from mpc.wire import (
     Point,
     Points,
     Puncturing,
+    SetupKey,
     Text,
     decode,
     encode,
@@ -130,6 +135,7 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     if me.public not in config.identities:
         raise ValueError("this party is not among the identities")
     group, t, xs = group_of(config.scheme), config.t, ranks(config.identities)
+    pairwise = scheme_of(config.scheme).pairwise
     x = xs[me.public]
     session = yield from _open_session(me, config, xs, rng)
     others = session.others
@@ -139,16 +145,21 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     round_1 = yield from session.exchange(1, broadcast=Commitment(dealing.commitment), broadcasters=others)
     commitments = {party: message.commitment for party, message in round_1.broadcasts(Commitment).items()}
 
-    setups = {peer: PairSetup(session.sid, x, peer, xs[peer], scoped(rng, f"pair/{peer.hex()}")) for peer in others}
+    peers = others if pairwise else ()
+    setups = {peer: PairSetup(session.sid, x, peer, xs[peer], scoped(rng, f"pair/{peer.hex()}")) for peer in peers}
     echo = session.echo
     round_2 = yield from session.exchange(
         2,
         broadcast=KeygenOpening(echo=echo, opening=dealing.opening),
-        private={peer: KeygenDeal(deal=dealing.deal(xs[peer], chain_part), setup=setups[peer].key) for peer in others},
+        private={
+            peer: KeygenDeal(deal=dealing.deal(xs[peer], chain_part), setup=setups[peer].key if pairwise else None)
+            for peer in others
+        },
         broadcasters=others,
         senders=others,
     )
     opened, private = round_2.broadcasts(KeygenOpening), round_2.privates(KeygenDeal)
+    keys = _setup_keys(private, pairwise=pairwise)
     deals = {party: message.deal for party, message in private.items()} | {me.public: dealing.deal(x, chain_part)}
     parts = {party: deal.chain_code for party, deal in deals.items()}
     openings = {party: message.opening for party, message in opened.items()}
@@ -160,14 +171,7 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     secret = own_share(group, shares.values(), feldman, x)
     chain_code = TH("cc", session.sid, *(parts[party] for party in config.identities))
 
-    answers = {peer: setups[peer].answer(private[peer].setup) for peer in others}
-    round_3 = yield from session.exchange(
-        3, private={p: EchoedAnswer(echo=session.echo, answer=answers[p]) for p in others}, senders=others
-    )
-    answered = round_3.privates(EchoedAnswer)
-    session.check_echo(session.echo, {peer: message.echo for peer, message in answered.items()})
-    puncturings = {peer: setups[peer].puncturing(answered[peer].answer) for peer in others}
-
+    puncturings = (yield from answer_setups(session, setups, keys)) if pairwise else {}
     public_shares = {party: evaluate(group, feldman, xs[party]) for party in config.identities}
     statement = KeygenStatement(
         version=VERSION,
@@ -182,10 +186,14 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
         chain_code_hash=chain_code_hash(chain_code),
     )
     outcome = make_outcome(group, secret, me.public, statement.digest, rng.draw)
-    round_4 = yield from session.exchange(
-        4, broadcast=outcome, private=puncturings, broadcasters=others, senders=others
-    )
-    check_outcomes(group, statement.digest, public_shares, round_4.broadcasts(Outcome))
+    if pairwise:
+        round_4 = yield from session.exchange(
+            4, broadcast=outcome, private=puncturings, broadcasters=others, senders=others
+        )
+        outcomes = round_4.broadcasts(Outcome)
+    else:
+        outcomes, round_4 = yield from _echoed_outcomes(session, outcome)
+    check_outcomes(group, statement.digest, public_shares, outcomes)
     pairs = finish_setups(setups, statement.gid, round_4.privates(Puncturing))
     share = Share(
         config.scheme, statement.gid, t, config.identities, x, Secret(group.encode_scalar(secret)), feldman, chain_code
@@ -193,11 +201,28 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     return KeygenResult(session.sid, statement.gid, share, pairs, statement.digest, encode(statement))
 
 
-def finish_setups(
-    setups: Mapping[bytes, PairSetup], gid: bytes, puncturings: Mapping[bytes, Puncturing]
-) -> dict[bytes, PairState]:
-    """The pairs' states, by counterparty. Bans whose PPRF is inconsistent."""
-    return {peer: setup.finish(gid, puncturings[peer]) for peer, setup in setups.items()}
+def _setup_keys(private: Mapping[bytes, KeygenDeal], *, pairwise: bool) -> dict[bytes, SetupKey]:
+    """The set-up keys of K2, none where there are no set-ups. Blames who sent one too many or too few."""
+    findings, keys = Findings(), {}
+    for peer, message in private.items():
+        with findings.about(peer):
+            if (message.setup is not None) != pairwise:
+                raise Malformed("a set-up key is missing, or there is one where there are no set-ups")
+            if message.setup is not None:
+                keys[peer] = message.setup
+    findings.conclude()
+    return keys
+
+
+def _echoed_outcomes(session: Session, outcome: Outcome) -> Protocol[tuple[dict[bytes, Outcome], Received]]:
+    """K4 where there was no K3: the broadcast carries the echo of K2 too."""
+    echo = session.echo
+    round_4 = yield from session.exchange(
+        4, broadcast=EchoedOutcome(echo=echo, outcome=outcome), broadcasters=session.others
+    )
+    messages = round_4.broadcasts(EchoedOutcome)
+    session.check_echo(echo, {party: message.echo for party, message in messages.items()})
+    return {party: message.outcome for party, message in messages.items()}, round_4
 
 
 def _open_session(me: Identity, config: KeygenConfig, xs: Mapping[bytes, int], rng: Rng) -> Protocol[Session]:

@@ -1,6 +1,7 @@
 """Schnorr proofs of knowledge of a discrete logarithm, bound to their place (cryptography.md, sections 2 and 7).
 
-A proof is commitment point ‖ response, 33 + 32 = 65 bytes. ``context`` must name session, prover, purpose and index.
+A proof is commitment point ‖ response: 33 + 32 bytes on secp256k1, 32 + 32 on Ed25519. ``context`` must name session,
+prover, purpose and index.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _WIDE = 48
 
 
 def prove(group: Group, secret: int, statement: Point, context: tuple[bytes, ...], draw: Draw, label: str) -> bytes:
-    """A proof (65 B) that the prover knows ``secret`` with secret·G = statement.
+    """A proof that the prover knows ``secret`` with secret·G = statement.
 
     The nonce hashes secret and context next to the draw: one draw used for two statements gives two nonces.
     """
@@ -41,7 +42,7 @@ def _challenge(group: Group, commitment: Point, statement: Point, context: tuple
 
 
 def prove_share(group: Group, secret: int, identity: bytes, digest: bytes, draw: Draw) -> bytes:
-    """The proof (65 B) in outcomes and ``STORED`` receipts: who stored knows the share behind its public share."""
+    """The proof in outcomes and ``STORED`` receipts: who stored knows the share behind its public share."""
     return prove(group, secret, group.base_mul(secret), _share_context(identity, digest), draw, "proof/share")
 
 

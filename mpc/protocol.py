@@ -98,6 +98,15 @@ class Checkpoint:
     """Yielded where the driver must make something durable before the protocol may go on."""
 
 
+@dataclass(frozen=True)
+class Release(Checkpoint):
+    """Before a signature share leaves: the driver re-reads the share's state under lock, looks whether one of the other
+    signers, ``peers``, was banned meanwhile, and throws to stop.
+    """
+
+    peers: tuple[bytes, ...]
+
+
 Protocol = Generator[Step | Checkpoint, Any, T]
 
 

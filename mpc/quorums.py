@@ -11,7 +11,8 @@ from typing import Literal
 
 from mpc.errors import Malformed
 from mpc.identity import Identity, verify
-from mpc.shares import Share, check_quorum, group_of
+from mpc.schemes import group_of
+from mpc.shares import Share, check_quorum
 from mpc.wire import MAX_RECEIPT_BYTES, MAX_RECEIPTS, Description, Hello, ReshareExtra, ReshareFields, decode, encode
 
 Role = Literal["existing", "joining", "departing"]

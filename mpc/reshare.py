@@ -9,6 +9,7 @@
     5   broadcast   digest, proof of the new share; N
 
 What this returns must be stored and proved before anybody votes, and must not sign before the reshare is complete.
+For Ed25519 and BIP340 there are no set-ups and no rounds 3 and 4; the digest of round 5 holds all of rounds 1 and 2.
 Nothing of the old set-ups is carried over.  A failed attempt is never repeated with the same polynomials: a new one
 has a new sid.
 """
@@ -28,12 +29,12 @@ from mpc.group import Point
 from mpc.hashing import TH
 from mpc.hello import Greetings, greet, hello_session
 from mpc.identity import Identity
-from mpc.keygen import finish_setups
 from mpc.outcome import check_outcomes, make_outcome, own_share
 from mpc.protocol import Checkpoint, Protocol, Rng, scoped
 from mpc.quorums import ReshareConfig, admits, make_hello
+from mpc.schemes import scheme_of
 from mpc.secret import Confidential, Secret
-from mpc.setup import PairSetup
+from mpc.setup import PairSetup, answer_setups, finish_setups
 from mpc.shares import PairState, Share, chain_code_hash
 from mpc.sharing import evaluate, lagrange, ranks
 from mpc.statements import (
@@ -43,7 +44,7 @@ from mpc.statements import (
     make_preimage,
     verify_preimage,
 )
-from mpc.wire import Deal, EchoedAnswer, Outcome, Promise, Puncturing, ReshareDeal, ReshareOpening
+from mpc.wire import Deal, Outcome, Promise, Puncturing, ReshareDeal, ReshareOpening
 
 __all__ = [
     "HelloComplete",
@@ -108,6 +109,7 @@ class _Party(Confidential):
         self.hellos = greetings.hellos
         self.complete = complete
         self.group = complete.group
+        self.pairwise = scheme_of(complete.scheme).pairwise
         self.rng = rng
         self.session = Session(greetings, complete.sid, ranks(complete.participants), rng)
         self.new_xs = ranks(complete.new_identities)
@@ -141,7 +143,7 @@ class _Party(Confidential):
         self._check_promises(promises)
         yield Promises({dealer: promises[dealer].receipt for dealer in complete.dealers})
 
-        if self.x is not None:
+        if self.x is not None and self.pairwise:
             self.setups = {peer: self._start_setup(peer, self.x) for peer in self.new_peers}
         echo = session.echo
         round_2 = yield from session.exchange(
@@ -149,7 +151,7 @@ class _Party(Confidential):
             broadcast=ReshareOpening(echo=echo, opening=self.dealing.opening if self.dealing else None),
             private=self._deals(),
             broadcasters=session.others,
-            senders={*complete.dealers, *self.new_peers} if self.x is not None else (),
+            senders={*complete.dealers, *(self.new_peers if self.pairwise else ())} if self.x is not None else (),
         )
         published = round_2.broadcasts(ReshareOpening)
         openings = dealt_openings(promises, {party: message.opening for party, message in published.items()})
@@ -174,7 +176,7 @@ class _Party(Confidential):
         deals = self._check_private(private)
         shares = check_deals(session, self.group, self.x, points, deals, round_2.frames)
         secret = own_share(self.group, shares.values(), feldman, self.x)
-        puncturings = yield from self._set_up(private)
+        puncturings = (yield from self._set_up(private)) if self.pairwise else {}
         yield from self._finish(digest, public_shares, secret)
         gid = TH("gid", digest)
         sealed = Secret(self.group.encode_scalar(secret))
@@ -219,9 +221,8 @@ class _Party(Confidential):
         findings, deals = Findings(), {}
         for peer, message in private.items():
             with findings.about(peer):
-                if bool(message.deal) != (peer in self.complete.dealers) or bool(message.setup) != (
-                    peer in self.new_xs
-                ):
+                sets_up = self.pairwise and peer in self.new_xs
+                if bool(message.deal) != (peer in self.complete.dealers) or bool(message.setup) != sets_up:
                     raise Malformed("not the parts that the sender's role asks for")
                 if message.deal:
                     stated = chain_code_hash(message.deal.chain_code)
@@ -236,21 +237,9 @@ class _Party(Confidential):
 
     def _set_up(self, private: Mapping[bytes, ReshareDeal]) -> Protocol[dict[bytes, Puncturing]]:
         """R3 and R4 among the new parties."""
-        session, setups = self.session, self.setups
-        echo = session.echo
-        answers = {
-            peer: EchoedAnswer(echo=echo, answer=setups[peer].answer(message.setup))
-            for peer, message in private.items()
-            if message.setup
-        }
-        round_3 = yield from session.exchange(3, private=answers, senders=self.new_peers)
-        answered = round_3.privates(EchoedAnswer)
-        session.check_echo(echo, {peer: message.echo for peer, message in answered.items()})
-        round_4 = yield from session.exchange(
-            4,
-            private={peer: setups[peer].puncturing(message.answer) for peer, message in answered.items()},
-            senders=self.new_peers,
-        )
+        keys = {peer: message.setup for peer, message in private.items() if message.setup}
+        puncturings = yield from answer_setups(self.session, self.setups, keys)
+        round_4 = yield from self.session.exchange(4, private=puncturings, senders=self.new_peers)
         return round_4.privates(Puncturing)
 
     def _finish(self, digest: bytes, public_shares: Mapping[bytes, Point], secret: int | None) -> Protocol[None]:

@@ -7,16 +7,19 @@ Key generation (K2–K4) and resharing (R2–R4) run it with every counterparty,
 from __future__ import annotations
 
 import hmac
+from collections.abc import Mapping
 
+from mpc.channel import Session
 from mpc.errors import Malformed
 from mpc.findings import blaming
 from mpc.group import Draw
 from mpc.hashing import TH
 from mpc.ot import base, pprf
 from mpc.ot.state import AliceState, BobState
+from mpc.protocol import Protocol
 from mpc.secret import Confidential, Secret
 from mpc.shares import PairState
-from mpc.wire import Puncturing, SetupAnswer, SetupKey
+from mpc.wire import EchoedAnswer, Puncturing, SetupAnswer, SetupKey
 
 
 class PairSetup(Confidential):
@@ -70,3 +73,22 @@ class PairSetup(Confidential):
 
     def _commit(self, sender_x: int, receiver_x: int, half: bytes) -> bytes:
         return TH("zero-com", self._sid, sender_x.to_bytes(4, "big"), receiver_x.to_bytes(4, "big"), half)
+
+
+def answer_setups(
+    session: Session, setups: Mapping[bytes, PairSetup], keys: Mapping[bytes, SetupKey]
+) -> Protocol[dict[bytes, Puncturing]]:
+    """K3 and R3 with every counterparty; returns what K4 and R4 send in private. Aborts if echoes differ."""
+    echo = session.echo
+    answers = {peer: EchoedAnswer(echo=echo, answer=setup.answer(keys[peer])) for peer, setup in setups.items()}
+    round_3 = yield from session.exchange(3, private=answers, senders=tuple(setups))
+    answered = round_3.privates(EchoedAnswer)
+    session.check_echo(echo, {peer: message.echo for peer, message in answered.items()})
+    return {peer: setups[peer].puncturing(message.answer) for peer, message in answered.items()}
+
+
+def finish_setups(
+    setups: Mapping[bytes, PairSetup], gid: bytes, puncturings: Mapping[bytes, Puncturing]
+) -> dict[bytes, PairState]:
+    """The pairs' states, by counterparty. Bans whose PPRF is inconsistent."""
+    return {peer: setup.finish(gid, puncturings[peer]) for peer, setup in setups.items()}

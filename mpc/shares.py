@@ -13,10 +13,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from mpc.errors import Malformed
-from mpc.group import SECP256K1, Group, Point
+from mpc.group import Group, Point
 from mpc.hashing import TH
 from mpc.ot.state import AliceState, BobState
 from mpc.params import MIN_THRESHOLD, VERSION
+from mpc.schemes import group_of
 from mpc.secret import Confidential, Secret
 from mpc.sharing import evaluate, ranks
 from mpc.wire import (
@@ -32,16 +33,6 @@ from mpc.wire import (
     decode,
     encode,
 )
-
-GROUPS_BY_SCHEME: dict[str, Group] = {"ecdsa": SECP256K1}
-
-
-def group_of(scheme: str) -> Group:
-    """The group of a signature scheme. ValueError for one that is not supported."""
-    try:
-        return GROUPS_BY_SCHEME[scheme]
-    except KeyError:
-        raise ValueError(f"unknown scheme {scheme!r}") from None
 
 
 def check_quorum(t: int, identities: tuple[bytes, ...]) -> None:
@@ -134,7 +125,7 @@ class Share(Confidential):
 
     @cached_property
     def public_key(self) -> bytes:
-        """A_0 (33 B)."""
+        """A_0, as its group encodes it."""
         return self.feldman[0].to_bytes()
 
     @cached_property

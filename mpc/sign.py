@@ -24,7 +24,7 @@ from mpc.hashing import TH, XOF
 from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.mul import MulReceiver, MulSender, verify_extension
-from mpc.protocol import Checkpoint, Protocol, Rng, SeededRng, scoped
+from mpc.protocol import Checkpoint, Protocol, Release, Rng, SeededRng, scoped
 from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
@@ -82,15 +82,6 @@ class PairCheck(Confidential, Checkpoint):
     peer: bytes
     psid: bytes
     verify: Callable[[], MulSender]
-
-
-@dataclass(frozen=True)
-class Release(Checkpoint):
-    """Before a signature share leaves: the driver re-reads the share's state under lock, looks whether one of the other
-    signers, ``peers``, was banned meanwhile, and throws to stop.
-    """
-
-    peers: tuple[bytes, ...]
 
 
 def sign(

@@ -26,7 +26,8 @@ from mpc.outcome import check_feldman
 from mpc.params import VERSION
 from mpc.protocol import BROADCAST, Frame
 from mpc.quorums import deletions_range, description_in
-from mpc.shares import check_quorum, group_of
+from mpc.schemes import group_of
+from mpc.shares import check_quorum
 from mpc.sharing import add_commitments, evaluate, ranks
 from mpc.wire import (
     MAX_PARTIES,
@@ -83,7 +84,7 @@ class ReshareStatement:
 
     @property
     def public_key(self) -> bytes:
-        """33 B, unchanged by the reshare."""
+        """Unchanged by the reshare."""
         return self.old.public_key
 
     @property

@@ -22,8 +22,11 @@ MAX_RECEIPT_BYTES = 16_384
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 IdentityKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Scalar = Annotated[bytes, Meta(min_length=32, max_length=32)]
-Point = Annotated[bytes, Meta(min_length=33, max_length=33)]
-Proof = Annotated[bytes, Meta(min_length=65, max_length=65)]
+# Of the scheme's group, 32 or 33 bytes: `Group.decode` asks for the one length before it parses.
+Point = Annotated[bytes, Meta(min_length=32, max_length=33)]
+Proof = Annotated[bytes, Meta(min_length=64, max_length=65)]
+# Of the oblivious transfers, which are on secp256k1.
+CompressedPoint = Annotated[bytes, Meta(min_length=33, max_length=33)]
 Signature = Annotated[bytes, Meta(min_length=64, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Text = Annotated[str, Meta(max_length=128)]
@@ -88,6 +91,25 @@ class SignFields(Message):
     public_key: Point
     digest: Hash
     path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
+    index: Count
+
+
+class FrostFields(Message):
+    """What FROST's signers must agree on. ``message``: its hash; ``tweak``: none, or one (a field that is None would
+    count as not known); ``signing_key``: the child or tweaked key that the signature will be for.
+    """
+
+    room: Text
+    scheme: Text
+    size: Count
+    t: Count
+    identities: Identities
+    gid: Hash
+    public_key: Point
+    message: Hash
+    path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
+    tweak: Annotated[tuple[Annotated[bytes, Meta(max_length=32)], ...], Meta(max_length=1)]
+    signing_key: Point
     index: Count
 
 
@@ -175,7 +197,7 @@ class Deal(SecretMessage):
 class SetupKey(Message):
     """Bob's base-OT key ``A`` and the commitment to a zero-seed half."""
 
-    key: Point
+    key: CompressedPoint
     zero_commitment: Hash
 
 
@@ -194,10 +216,10 @@ class KeygenOpening(Message):
 
 
 class KeygenDeal(SecretMessage):
-    """K2, private."""
+    """K2, private. No set-up key where the scheme has no pairwise set-ups."""
 
     deal: Deal
-    setup: SetupKey
+    setup: SetupKey | None
 
 
 class EchoedAnswer(SecretMessage):
@@ -218,6 +240,13 @@ class Outcome(Message):
 
     digest: Hash
     proof: Proof
+
+
+class EchoedOutcome(Message):
+    """K4, broadcast, where there is no K3 to carry the echo of K2."""
+
+    echo: Hash
+    outcome: Outcome
 
 
 class Promise(Message):
@@ -251,11 +280,11 @@ class SignProduct(SecretMessage):
     """S2, private: 40,228 B of payload."""
 
     product: Annotated[bytes, Meta(min_length=40_000, max_length=40_000)]
-    nonce_point: Point
+    nonce_point: CompressedPoint
     blind: Hash
-    key_point: Point
-    gamma_u: Point
-    gamma_v: Point
+    key_point: CompressedPoint
+    gamma_u: CompressedPoint
+    gamma_v: CompressedPoint
     psi: Scalar
     echo: Hash
 
@@ -265,3 +294,17 @@ class SignShare(Message):
 
     w: Scalar
     u: Scalar
+
+
+class FrostCommitment(Message):
+    """FROST's round 1, broadcast: commitments D, E to the hiding and the binding nonce, 64 or 66 B of payload."""
+
+    hiding: Point
+    binding: Point
+
+
+class FrostShare(Message):
+    """FROST's round 2, broadcast: 64 B of payload."""
+
+    echo: Hash
+    z: Scalar

@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from audit.console import ReadOnlyAdmin
 from audit.labels import badge, short
 from audit.models import Deletion
+from keys.selectors import shown_key
 from reshare import selectors
 from reshare.models import Reshare
 from reshare.receiving import MAX_RECEIPTS, Bundle, bundle_of, receive
@@ -82,7 +83,7 @@ class ReshareAdmin(ReadOnlyAdmin):
 
     @display(description="public key")
     def public(self, row: Reshare) -> SafeString | str:
-        return short(bytes(row.public_key).hex()) if row.public_key is not None else "–"
+        return short(shown) if (shown := shown_key(row.scheme, row.public_key)) else "–"
 
     @display(description="attempt (rid)")
     def attempt_short(self, row: Reshare) -> SafeString | str:

@@ -6,6 +6,7 @@ from typing import Any
 from audit import services as audit
 from audit.models import Deletion
 from keys.models import KeyShare
+from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
 from reshare.models import Reshare
 from reshare.rule.facts import about
@@ -37,7 +38,7 @@ def statement_of(row: Reshare, party: bytes, stored: Iterable[bytes]) -> dict[st
         "key": {
             "key_id": str(share.id) if share else "",
             "scheme": row.scheme,
-            "public_key": bytes(row.public_key or b"").hex(),
+            "public_key": shown_key(row.scheme, row.public_key) or "",
             "generation": generation,
             "gid": bytes(row.gid or b"").hex(),
         },

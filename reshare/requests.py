@@ -13,6 +13,7 @@ from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.services import in_flight, session_open
+from mpc.schemes import scheme_of
 from reshare.models import Reshare
 from vertex.errors import ApiError
 
@@ -87,6 +88,8 @@ def joining_request(
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     if key.state != KeyShare.State.CREATED:
         raise ApiError("already_performed_keygen", "a joining party needs a key that has no share yet")
+    if expected_pubkey is not None and len(expected_pubkey) not in scheme_of(scheme).key_lengths:
+        raise ApiError("bad_request_params", f"expected_pubkey: {scheme} keys have another length")
     parties = _new_quorum(keygen_ids, new_threshold, own=bytes(key.identity.public))
     extra = {
         "old_threshold": old_threshold,

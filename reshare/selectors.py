@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from keys import receipts
 from keys.auth import TokenPrincipal
 from keys.models import ProtocolSession
+from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
 from reshare.look import attempt_of, facts_of
 from reshare.models import Reshare
@@ -105,7 +106,7 @@ def reshare_line(row: Reshare) -> dict[str, Any]:
         "scheme": row.scheme,
         "key_id": str(row.new_share_id) if row.new_share_id else None,
         "old_key_id": str(row.old_share_id) if row.old_share_id else None,
-        "public_key": bytes(row.public_key).hex() if row.public_key is not None else None,
+        "public_key": shown_key(row.scheme, row.public_key),
         "created_at": row.created_at,
         "completed_at": row.completed_at,
     }

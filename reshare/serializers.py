@@ -23,8 +23,8 @@ class JoiningSerializer(ReshareSerializer):
     expected_pubkey = HexField(required=False, allow_null=True)
 
     def validate_expected_pubkey(self, value: bytes | None) -> bytes | None:
-        if value is not None and len(value) != 33:
-            raise serializers.ValidationError("A compressed public key has 33 bytes.")
+        if value is not None and len(value) not in (32, 33):
+            raise serializers.ValidationError("A public key has 32 bytes, a compressed one 33.")
         return value
 
 

@@ -135,10 +135,10 @@ class Vertex:
         self.relay = relay
         self.tasks: list[tuple[str, list[Any]]] = []
 
-    def party(self, name: str) -> Party:
+    def party(self, name: str, scheme: str = "ecdsa") -> Party:
         user, _ = ApiUser.objects.get_or_create(name=name)
         identity = identity_create()
-        share = KeyShare.objects.create(user=user, identity=identity, scheme="ecdsa")
+        share = KeyShare.objects.create(user=user, identity=identity, scheme=scheme)
         return Party(name, user, share.id, bytes(identity.public))
 
     def operation(self, party: Party) -> Operation:
@@ -154,7 +154,7 @@ class Vertex:
             "user": party.user,
             "operation": operation,
             "key_id": party.key_id,
-            "scheme": "ecdsa",
+            "scheme": party.share.scheme,
             "num_parties": len(parties),
             "threshold": t,
             "others": [each.keygen_id for each in parties if each is not party],
@@ -165,9 +165,9 @@ class Vertex:
         keygen_request(**asked | changed)
         return operation
 
-    def keygen(self, names: str, t: int) -> list[Party]:
+    def keygen(self, names: str, t: int, scheme: str = "ecdsa") -> list[Party]:
         """A key of these parties, active everywhere."""
-        parties = [self.party(name) for name in names]
+        parties = [self.party(name, scheme) for name in names]
         room = self.room(len(parties))
         operations = [self.ask_keygen(party, parties, t, room) for party in parties]
         self.run()
@@ -176,25 +176,26 @@ class Vertex:
         assert [operation.state for operation in operations] == ["done"] * len(parties), operations[0].result
         return parties
 
-    def ask_sign(self, party: Party, room: str, digest: bytes = bytes(32)) -> Operation:
-        operation = self.operation(party)
+    def ask_sign(self, party: Party, room: str, signed: bytes = bytes(32), **more: Any) -> Operation:
+        """``signed``: the digest, or what Ed25519 and BIP340 sign."""
+        operation, scheme = self.operation(party), party.share.scheme
+        what = {"digest" if scheme == "ecdsa" else "message": signed, "path": (), **more}
         sign_request(
             user=party.user,
             operation=operation,
             key_id=party.key_id,
-            scheme="ecdsa",
-            digest=digest,
-            path=(),
+            scheme=scheme,
             room_uuid=room,
             relay_address=None,
             deadline=operation.deadline,
+            **what,
         )
         return operation
 
-    def sign(self, parties: list[Party], digest: bytes = bytes(range(32))) -> list[Operation]:
+    def sign(self, parties: list[Party], signed: bytes = bytes(range(32)), **more: Any) -> list[Operation]:
         """A signature by these parties, each worker in a thread of its own: their finished operations."""
         room = self.room(len(parties))
-        operations = [self.ask_sign(party, room, digest) for party in parties]
+        operations = [self.ask_sign(party, room, signed, **more) for party in parties]
         at_once([lambda: worker.work("sign")] * len(parties))
         for operation in operations:
             operation.refresh_from_db()

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cluster.bench import cpu, rest
+from cluster.bench import cpu, rest, schnorr
 from cluster.bench.figures import say
 from cluster.cluster import Cluster
 
@@ -22,6 +22,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if arguments.only != "rest":
         for figure in cpu.measure(runs=arguments.runs):
+            figure.show()
+        for figure in schnorr.measure(runs=arguments.runs):
             figure.show()
     if arguments.only != "cpu":
         with (

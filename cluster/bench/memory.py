@@ -1,6 +1,6 @@
 """Runs the parties of one session in one process, one after the other, and counts what each costs.
 
-What the channels cost (protocols.md, section 2: hello, direction keys, envelopes, their encoding) is counted in the
+What the channels cost (cryptography.md, section 2: hello, direction keys, envelopes, their encoding) is counted in the
 same run: the functions of `CHANNEL` are timed while it lasts, and opening frames is channel altogether. What is left is
 the protocol: dealing, proofs, oblivious transfers, multiplication, checks, and the cost of looking at the clock.
 """

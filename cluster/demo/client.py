@@ -54,14 +54,15 @@ class Party:
     user: Caller
     key_id: str
     keygen_id: str
+    scheme: str = "ecdsa"
 
     @classmethod
-    def at(cls, vertex: Vertex) -> "Party":
+    def at(cls, vertex: Vertex, scheme: str = "ecdsa") -> "Party":
         """A new user with a key of their own."""
         admin = Caller(vertex.url, vertex.admin_token)
-        user = Caller(vertex.url, admin.get("/admin/create-user?name=demo")["api_key"])
-        key = user.get("/ecdsa/create")
-        return cls(vertex, user, key["key_id"], key["keygen_id"])
+        user = Caller(vertex.url, admin.get(f"/admin/create-user?name=demo-{scheme}")["api_key"])
+        key = user.get(f"/{scheme}/create")
+        return cls(vertex, user, key["key_id"], key["keygen_id"], scheme)
 
     def holding(self, key_id: str) -> "Party":
         return replace(self, key_id=key_id)
@@ -85,10 +86,11 @@ class Party:
     def room(self, size: int) -> str:
         return str(self.user.post("/create-room", {"room_size": size})["room_uuid"])
 
-    def sign(self, message: bytes, room: str) -> dict[str, Any]:
+    def sign(self, message: bytes, room: str, **more: Any) -> dict[str, Any]:
         """One signer's call: it answers when all signers have called."""
-        body = {"key_id": self.key_id, "msg": message.hex(), "hash_algo": "keccak256", "room_uuid": room}
-        return dict(self.user.post("/ecdsa/sign", body))
+        hashed = {"hash_algo": "keccak256"} if self.scheme == "ecdsa" else {}
+        body = {"key_id": self.key_id, "msg": message.hex(), "room_uuid": room, **hashed, **more}
+        return dict(self.user.post(f"/{self.scheme}/sign", body))
 
 
 def names(parties: Sequence[Party]) -> str:
@@ -106,12 +108,14 @@ def together(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def keygen(parties: Sequence[Party], threshold: int) -> bytes:
-    """Generates a key; returns its compressed public key, which all must tell alike."""
+    """Generates a key; returns its public key, which all must tell alike."""
     body = {"num_parties": len(parties), "threshold": threshold, "room_uuid": parties[0].room(len(parties))}
 
     def ask(party: Party) -> Any:
         others = [each for each in parties if each is not party]
-        return party.user.post("/ecdsa/keygen", body | {"key_id": party.key_id, "others_keygen_ids": ids(others)})
+        return party.user.post(
+            f"/{party.scheme}/keygen", body | {"key_id": party.key_id, "others_keygen_ids": ids(others)}
+        )
 
     together([partial(ask, party) for party in parties])
     return public_key(parties)
@@ -125,10 +129,10 @@ def public_key(parties: Sequence[Party]) -> bytes:
     return bytes.fromhex(told.pop())
 
 
-def sign(signers: Sequence[Party], message: bytes) -> dict[str, Any]:
+def sign(signers: Sequence[Party], message: bytes, **more: Any) -> dict[str, Any]:
     """A signature, the same at all signers."""
     room = signers[0].room(len(signers))
-    answers = together([partial(party.sign, message, room) for party in signers])
+    answers = together([partial(party.sign, message, room, **more) for party in signers])
     if any(answer != answers[0] for answer in answers):
         raise RuntimeError(f"{names(signers)} answered different signatures")
     return answers[0]
@@ -165,11 +169,27 @@ def reshare(
     )
 
     def ask(party: Party, role: str, more: dict[str, str]) -> Party:
-        answer = party.user.post(f"/ecdsa/reshare/{role}", body | more | {"key_id": party.key_id})
+        answer = party.user.post(f"/{party.scheme}/reshare/{role}", body | more | {"key_id": party.key_id})
         return party.holding(answer["key_id"])
 
     made = together([partial(ask, *call) for call in calls])
     return [*made[: len(staying)], *made[len(staying) + len(leaving) :]]
+
+
+def refresh(parties: Sequence[Party]) -> list[Party]:
+    """New shares for the same quorum, up to quarantine; returns the parties, holding them."""
+    room = parties[0].room(len(parties))
+
+    def ask(party: Party) -> Party:
+        answer = party.user.post(f"/{party.scheme}/refresh", {"key_id": party.key_id, "room_uuid": room})
+        return party.holding(answer["key_id"])
+
+    return together([partial(ask, party) for party in parties])
+
+
+def states(parties: Sequence[Party]) -> set[str]:
+    """The states of their shares."""
+    return {party.share["state"] for party in parties}
 
 
 def until(holds: Callable[[], bool], what: str) -> None:

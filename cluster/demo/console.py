@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 
 import httpx
 
+from cluster.demo.client import Party, until
 from cluster.vertex import Vertex
 
 
@@ -65,3 +66,11 @@ class Operator:
         answer = self._client.post(page, data=form | entered).raise_for_status()
         if "Confirmed: the share is erased" not in answer.text:
             raise RuntimeError("the console did not confirm")
+
+
+def confirm(party: Party) -> None:
+    """The operator of a party's vertex signs in to the console and confirms the deletion of its old share."""
+    operator = Operator(party.vertex)
+    page = operator.deletion_page(party.reshare["reshare_id"])
+    until(lambda: operator.can_confirm(page), "all new shares are stored, so that the page can confirm")
+    operator.confirm(page, reason="the quorum changes")

@@ -1,4 +1,5 @@
-"""The story itself: a 2-of-3 key signs, changes its quorum to 3-of-5, loses a vertex, and stays the same key.
+"""The story itself: a 2-of-3 key signs, changes its quorum to 3-of-5, loses a vertex, and stays the same key. Ed25519
+and BIP340 keys have a smaller part in it.
 
 Every function is a few steps, told in order; what a step claims it checks. Nothing here knows a vertex from inside:
 REST, the console's pages, and the processes of the cluster.
@@ -13,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from cluster.cluster import CHECKOUT, Cluster
-from cluster.demo import client, copies, ethereum
-from cluster.demo.client import Party, names, until
-from cluster.demo.console import Operator
+from cluster.demo import client, copies, ethereum, schnorr
+from cluster.demo.client import Party, names, states, until
+from cluster.demo.console import confirm
 from cluster.demo.story import Story, check
 from cluster.process import Child, base_env, python, spawn
 from cluster.vertex import WORKER, Vertex
@@ -37,6 +38,9 @@ def tell(story: Story, cluster: Cluster) -> None:
         told = wallet.pay([a, c])
         show(f"sender {wallet.address}, transaction 0x{wallet.last.hex()}")
         show(told)
+
+    other_schemes = schnorr.first_keys(story, cluster)
+    schnorr.new_generations(story, cluster, other_schemes)
 
     new = first_reshare(story, cluster, wallet, [a, b, c])
     new = lost_vertex(story, cluster, wallet, new)
@@ -175,18 +179,6 @@ def lost_vertex(story: Story, cluster: Cluster, wallet: Wallet, old: Sequence[Pa
         show(wallet.refuses([rest[0], *new[3:]], {"A": "share_erased"}))
         show(wallet.pay([new[1], *new[3:]]))
     return new
-
-
-def states(parties: Sequence[Party]) -> set[str]:
-    return {party.share["state"] for party in parties}
-
-
-def confirm(party: Party) -> None:
-    """The operator of a party's vertex signs in to the console and confirms the deletion of its old share."""
-    operator = Operator(party.vertex)
-    page = operator.deletion_page(party.reshare["reshare_id"])
-    until(lambda: operator.can_confirm(page), "all new shares are stored, so that the page can confirm")
-    operator.confirm(page, reason="the quorum changes")
 
 
 def copies_do_not_mix() -> str:

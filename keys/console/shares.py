@@ -14,6 +14,7 @@ from audit.console import ReadOnlyAdmin
 from audit.labels import badge, short
 from keys import selectors
 from keys.models import KeyShare, ProtocolSession
+from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
 
 
@@ -66,7 +67,7 @@ class KeyShareAdmin(ReadOnlyAdmin):
 
     @display(description="public key")
     def public(self, share: KeyShare) -> SafeString | str:
-        return short(bytes(share.public_key).hex()) if share.public_key else "–"
+        return short(shown) if (shown := shown_key(share.scheme, share.public_key)) else "–"
 
     @display(description="gid")
     def gid_short(self, share: KeyShare) -> SafeString | str:

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from keys import operations, users
 from keys.auth import principal_in
 from keys.models import ApiUser, KeyShare
+from keys.selectors import shown_key
 from keys.serializers import (
     CreateUserSerializer,
     KeysByUserAnswer,
@@ -93,7 +94,7 @@ def _line(key: KeyShare) -> dict[str, Any]:
         "key_id": str(key.id),
         "key_type": "NotInititalizedYet" if key.state == KeyShare.State.CREATED else _TYPES[key.scheme],
         "state": key.state,
-        "public_key": bytes(key.public_key).hex() if key.public_key is not None else None,
+        "public_key": shown_key(key.scheme, key.public_key),
     }
 
 

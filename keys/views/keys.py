@@ -1,5 +1,6 @@
 """Reads of keys: metadata, export id, derived public keys."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 from coincurve import PublicKey
@@ -10,9 +11,10 @@ from rest_framework.response import Response
 from keys import selectors
 from keys.actions import require
 from keys.auth import principal_in, user_in
-from keys.serializers import DeriveSerializer, KeyAnswer, KeyListAnswer, PageSerializer
+from keys.serializers import Bip340DeriveSerializer, DeriveSerializer, KeyAnswer, KeyListAnswer, PageSerializer
 from keys.views.base import ApiView, key_id_of, valid
-from mpc.derive import offset
+from mpc.frost.keys import signing_key
+from mpc.schemes import scheme_of
 from vertex.auth import IsUser
 from vertex.errors import ApiError
 from vertex.openapi import Text
@@ -57,19 +59,53 @@ class ExportId(ApiView):
         return Response({"export_id": selectors.keygen_id(key)})
 
 
-class EcdsaDerive(ApiView):
-    """POST /ecdsa/derive-pubkey"""
+class Derive(ApiView):
+    """What the schemes' routes share."""
 
     permission_classes = (IsUser,)
+    scheme = ""
+
+    def derived(self, request: Request, fields: dict[str, Any]) -> bytes:
+        """The public key at a path, tweaked if that is asked for, as the scheme's users know it."""
+        key = selectors.key_of(user=user_in(request), key_id=fields["key_id"], scheme=self.scheme)
+        require(key, "derive")
+        known, code = bytes(key.public_key or b""), bytes(key.chain_code or b"")
+        try:
+            child = signing_key(self.scheme, known, code, fields["derivation_path"], fields.get("tweak"))
+        except ValueError as error:
+            raise ApiError("bad_request_params", f"derivation_path: {error}") from error
+        return scheme_of(self.scheme).shown(child.public.to_bytes())
+
+
+class EcdsaDerive(Derive):
+    """POST /ecdsa/derive-pubkey"""
+
+    scheme = "ecdsa"
 
     @extend_schema(request=DeriveSerializer, responses=Text("compressed", "uncompressed"))
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened BIP32 path."""
-        fields = valid(DeriveSerializer, request.data)
-        key = selectors.key_of(user=user_in(request), key_id=fields["key_id"], scheme="ecdsa")
-        require(key, "derive")
-        try:
-            _, child = offset(bytes(key.public_key or b""), bytes(key.chain_code or b""), fields["derivation_path"])
-        except ValueError as error:
-            raise ApiError("bad_request_params", f"derivation_path: {error}") from error
+        child = self.derived(request, valid(DeriveSerializer, request.data))
         return Response({"compressed": child.hex(), "uncompressed": PublicKey(child).format(compressed=False).hex()})
+
+
+class Ed25519Derive(Derive):
+    """POST /ed25519/derive-pubkey"""
+
+    scheme = "ed25519"
+
+    @extend_schema(request=DeriveSerializer, responses=Text("pubkey"))
+    def post(self, request: Request) -> Response:
+        """The public key at a non-hardened path, by this project's own derivation: there is no standard one."""
+        return Response({"pubkey": self.derived(request, valid(DeriveSerializer, request.data)).hex()})
+
+
+class Bip340Derive(Derive):
+    """POST /bip340/derive-tweak-pubkey"""
+
+    scheme = "bip340"
+
+    @extend_schema(request=Bip340DeriveSerializer, responses=Text("pubkey"))
+    def post(self, request: Request) -> Response:
+        """The x-only public key at a non-hardened BIP32 path; with a `tweak` its taproot output key."""
+        return Response({"pubkey": self.derived(request, valid(Bip340DeriveSerializer, request.data)).hex()})

@@ -1,6 +1,7 @@
 """Calls that take a protocol: create (a worker makes the identity), keygen, sign."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -13,7 +14,14 @@ from keys.create import key_request
 from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
-from keys.serializers import EcdsaSignSerializer, KeygenSerializer, SignatureAnswer
+from keys.serializers import (
+    Bip340SignSerializer,
+    EcdsaSignSerializer,
+    Ed25519SignSerializer,
+    KeygenSerializer,
+    SchnorrAnswer,
+    SignatureAnswer,
+)
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.signing import sign_request
 from keys.views.base import ApiView, valid
@@ -68,10 +76,36 @@ class Keygen(ApiView):
         return operations.perform(request, action=f"{self.scheme}.keygen", start=start, cancel=_cancel)
 
 
-class EcdsaSign(ApiView):
-    """POST /ecdsa/sign"""
+class Sign(ApiView):
+    """What the schemes' routes share: validate, join the room, wait."""
 
     permission_classes = (IsUser,)
+    scheme = ""
+
+    def perform(self, request: Request, fields: dict[str, Any], **what: Any) -> Response:
+        """Sign ``what`` (see `sign_request`) with the other signers in the room."""
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
+                sign_request(
+                    user=user_in(request),
+                    operation=operation,
+                    key_id=fields["key_id"],
+                    scheme=self.scheme,
+                    path=fields.get("derivation_path") or (),
+                    room_uuid=str(fields["room_uuid"]),
+                    relay_address=fields.get("relay_address"),
+                    deadline=deadline,
+                    **what,
+                )
+
+        return operations.perform(request, action=f"{self.scheme}.sign", start=start, cancel=_cancel)
+
+
+class EcdsaSign(Sign):
+    """POST /ecdsa/sign"""
+
+    scheme = "ecdsa"
 
     @extend_schema(
         request=EcdsaSignSerializer,
@@ -81,23 +115,40 @@ class EcdsaSign(ApiView):
     def post(self, request: Request) -> Response:
         """Sign with the other signers in the room."""
         fields = valid(EcdsaSignSerializer, request.data)
-        digest = digest_of(fields["msg"], fields["hash_algo"])
+        return self.perform(request, fields, digest=digest_of(fields["msg"], fields["hash_algo"]))
 
-        def start(operation: Operation, deadline: datetime) -> None:
-            with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
-                sign_request(
-                    user=user_in(request),
-                    operation=operation,
-                    key_id=fields["key_id"],
-                    scheme="ecdsa",
-                    digest=digest,
-                    path=fields.get("derivation_path") or (),
-                    room_uuid=str(fields["room_uuid"]),
-                    relay_address=fields.get("relay_address"),
-                    deadline=deadline,
-                )
 
-        return operations.perform(request, action="ecdsa.sign", start=start, cancel=_cancel)
+class Ed25519Sign(Sign):
+    """POST /ed25519/sign"""
+
+    scheme = "ed25519"
+
+    @extend_schema(
+        request=Ed25519SignSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: SchnorrAnswer, 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign the message itself with the other signers in the room."""
+        fields = valid(Ed25519SignSerializer, request.data)
+        return self.perform(request, fields, message=fields["msg"])
+
+
+class Bip340Sign(Sign):
+    """POST /bip340/sign"""
+
+    scheme = "bip340"
+
+    @extend_schema(
+        request=Bip340SignSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: SchnorrAnswer, 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign the message itself, of any length, with the other signers in the room; with a `tweak` under the taproot
+        output key."""
+        fields = valid(Bip340SignSerializer, request.data)
+        return self.perform(request, fields, message=fields["msg"], tweak=fields.get("tweak"))
 
 
 def _cancel(operation_id: UUID) -> bool:

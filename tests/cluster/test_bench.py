@@ -10,7 +10,7 @@ from unittest.mock import patch
 import pytest
 from coincurve._libsecp256k1 import lib
 
-from cluster.bench import bare, cpu, floor, rest
+from cluster.bench import bare, cpu, floor, rest, schnorr
 from cluster.bench.figures import Figure, of_times, quantile
 from cluster.bench.memory import CHANNEL, Run
 from cluster.cluster import Cluster
@@ -48,6 +48,20 @@ def test_a_figure_is_one_line_of_json(seconds: list[float], over: bool, capsys: 
         "max": 300.0,
     }
     assert ("over the bar" in err) is over
+
+
+def test_figures_of_the_other_schemes() -> None:
+    figures = {figure.name: figure for figure in schnorr.measure(runs=1)}
+    assert set(figures) == {
+        f"{what} {unit} {scheme} {quorum}"
+        for what in ("keygen", "sign")
+        for unit in ("cpu", "bytes")
+        for scheme in ("ed25519", "bip340")
+        for quorum in ("2-of-3", "3-of-5")
+    }
+    assert all(figure.value > 0 for figure in figures.values())
+    # Payloads of 128 and 132 B, and less than 1.2 kB of hello, headers, signatures.
+    assert all(128 < figures[f"sign bytes {scheme} 2-of-3"].value < 1_400 for scheme in ("ed25519", "bip340"))
 
 
 @pytest.fixture

@@ -24,7 +24,11 @@ USER_ROUTES = [
     "GET /ecdsa/create",
     "POST /ecdsa/keygen",
     "POST /ecdsa/sign",
+    "POST /ed25519/sign",
+    "POST /bip340/sign",
     "POST /ecdsa/derive-pubkey",
+    "POST /ed25519/derive-pubkey",
+    "POST /bip340/derive-tweak-pubkey",
     "GET /ecdsa/export-id/00000000-0000-4000-8000-000000000000",
     "GET /ecdsa/export/exportId/00000000-0000-4000-8000-000000000000",
 ]

@@ -35,7 +35,26 @@ VALID: dict[str, dict[str, Any]] = {
         "extra_data": "00",
         "relay_address": None,
     },
+    "POST /ed25519/sign": {
+        "key_id": UUID,
+        "msg": "00ff",
+        "room_uuid": UUID,
+        "derivation_path": [0, 1],
+        "extra_data": "00",
+        "relay_address": None,
+    },
+    "POST /bip340/sign": {
+        "key_id": UUID,
+        "msg": "00ff",
+        "room_uuid": UUID,
+        "derivation_path": [0, 1],
+        "extra_data": "00",
+        "relay_address": None,
+        "tweak": "ab" * 32,
+    },
     "POST /ecdsa/derive-pubkey": {"key_id": UUID, "derivation_path": [0, 1]},
+    "POST /ed25519/derive-pubkey": {"key_id": UUID, "derivation_path": [0, 1]},
+    "POST /bip340/derive-tweak-pubkey": {"key_id": UUID, "derivation_path": [0, 1], "tweak": "ab" * 32},
     "POST /create-room": {"room_size": 3},
 }
 ANYWHERE: list[Any] = [
@@ -103,15 +122,16 @@ BAD: dict[str, list[Any]] = {
     "hash_algo": [*TEXT, None, "md5", "sha256 ", "SHA-256"],
     "derivation_path": NOT_PATH,
     "extra_data": NOT_HEX,
+    "tweak": [*NOT_HEX, "00", "ab" * 31, "ab" * 33],
     "room_size": [*NUMBER, None, 0, 65],
 }
-OPTIONAL = {"relay_address", "extra_data"}
+OPTIONAL = {"relay_address", "extra_data", "tweak"}
 
 
 def wrong_bodies(route: str, field: str) -> list[dict[str, Any]]:
     body = VALID[route]
     wrong = [{**body, field: value} for value in BAD[field]]
-    if field not in OPTIONAL and (route, field) != ("POST /ecdsa/sign", "derivation_path"):
+    if field not in OPTIONAL and not (route.endswith("/sign") and field == "derivation_path"):
         wrong.append({name: value for name, value in body.items() if name != field})
     return wrong
 
@@ -159,6 +179,33 @@ def test_what_is_signed(alice: Api, monkeypatch: pytest.MonkeyPatch, changed: di
     assert given["digest"].hex() == digest
     assert (given["path"], given["room_uuid"], given["relay_address"], given["scheme"]) == ((0, 1), UUID, None, "ecdsa")
     assert given["user"] == alice.user
+
+
+@pytest.mark.parametrize(
+    ("scheme", "changed", "what"),
+    [
+        ("ed25519", {}, {"message": b"\x00\xff"}),
+        ("ed25519", {"msg": ""}, {"message": b""}),
+        ("ed25519", {"msg": "0x" + "ab" * 65_536}, {"message": b"\xab" * 65_536}),
+        ("bip340", {}, {"message": b"\x00\xff", "tweak": b"\xab" * 32}),
+        ("bip340", {"tweak": "0x"}, {"message": b"\x00\xff", "tweak": b""}),
+        ("bip340", {"tweak": None, "derivation_path": None}, {"message": b"\x00\xff", "tweak": None, "path": ()}),
+    ],
+)
+def test_what_is_signed_without_a_hash(
+    alice: Api, monkeypatch: pytest.MonkeyPatch, scheme: str, changed: dict[str, Any], what: dict[str, Any]
+) -> None:
+    route = f"POST /{scheme}/sign"
+    given = taken(alice, monkeypatch, route, VALID[route] | changed)
+    fixed = {"path": (0, 1), "scheme": scheme, "user": alice.user, "room_uuid": UUID, "relay_address": None}
+    assert {name: given[name] for name in {*fixed, *what}} == fixed | what
+    assert "digest" not in given
+
+
+@pytest.mark.parametrize("scheme", ["ed25519", "bip340"])
+def test_a_message_has_a_limit(alice: Api, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    body = VALID[f"POST /{scheme}/sign"] | {"msg": "ab" * 65_537}
+    assert error_of(alice.call(f"POST /{scheme}/sign", body)) == REFUSED
 
 
 @pytest.mark.parametrize("name", ["others_keygen_ids", "keygen_ids"])

@@ -13,9 +13,12 @@ from keys.heads import head_task
 from keys.models import KeyShare, PartyIdentity, Scheme
 from keys.node import ensure_node
 from keys.views import rooms
+from mpc.derive import offset
+from mpc.ed25519 import ED25519
 from mpc.identity import encode_keygen_id
 from relay.client import RelayRefused, RelayUnavailable
 from tests.api import Api, error_of
+from tests.mpc.vectors import load
 
 NO_KEY = (400, "key_id_not_exists")
 # BIP32, test vector 1: m/0' and its public child m/0'/1.
@@ -100,6 +103,38 @@ def test_derived_public_keys(alice: Api, path: Any, child: str) -> None:
     told = alice.call("POST /ecdsa/derive-pubkey", {"key_id": str(key.id), "derivation_path": path}).json()
     assert told["compressed"] == child
     assert told["uncompressed"] == PublicKey(bytes.fromhex(child)).format(compressed=False).hex()
+
+
+ED_PUBLIC = ED25519.generator.to_bytes()
+
+
+@pytest.mark.parametrize(("path", "own"), [([], True), ([1], False), ("m/1", False)])
+def test_derived_public_keys_of_ed25519(alice: Api, path: Any, own: bool) -> None:
+    key = make_active(alice, scheme="ed25519", public_key=ED_PUBLIC)
+    told = alice.call("POST /ed25519/derive-pubkey", {"key_id": str(key.id), "derivation_path": path}).json()
+    _, child = offset(ED_PUBLIC, bytes.fromhex(CHAIN), () if own else (1,), ED25519)
+    assert told == {"pubkey": child.hex()}
+    assert (child == ED_PUBLIC) == own
+
+
+@pytest.mark.parametrize("vector", load("bip341")["vectors"], ids=lambda vector: vector["root"][:8])
+@pytest.mark.parametrize("prefix", ["02", "03"])
+def test_derived_public_keys_of_bip340(alice: Api, prefix: str, vector: dict[str, str]) -> None:
+    """Without a path: BIP341's vectors, whatever the parity of the shared key."""
+    key = make_active(alice, scheme="bip340", public_key=bytes.fromhex(prefix + vector["internal_key"]))
+    body = {"key_id": str(key.id), "derivation_path": []}
+    answers = [
+        alice.call("POST /bip340/derive-tweak-pubkey", body | more).json()
+        for more in ({}, {"tweak": None}, {"tweak": vector["root"]})
+    ]
+    assert answers == [{"pubkey": vector[name]} for name in ("internal_key", "internal_key", "output_key")]
+    assert alice.call(f"GET /keys/{key.id}").json()["public_key"] == vector["internal_key"]
+
+
+def test_derived_public_keys_of_bip340_are_bip32s(alice: Api) -> None:
+    key = make_active(alice, scheme="bip340")
+    body = {"key_id": str(key.id), "derivation_path": [1]}
+    assert alice.call("POST /bip340/derive-tweak-pubkey", body).json() == {"pubkey": CHILD[2:]}
 
 
 def test_nothing_is_derived_from_a_key_without_a_public_key(alice: Api) -> None:

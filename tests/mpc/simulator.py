@@ -17,6 +17,7 @@ from unittest.mock import patch
 from mpc.attempt import HelloComplete
 from mpc.channel import Session
 from mpc.errors import Blame, ProtocolError
+from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.keygen import KeygenConfig, KeygenResult, keygen
@@ -180,9 +181,13 @@ def telling(*lies: Lie) -> Iterator[None]:
 
 
 def run_keygen(
-    parties: list[Identity], t: int, network: Network | None = None, rngs: Mapping[bytes, Rng] | None = None
+    parties: list[Identity],
+    t: int,
+    network: Network | None = None,
+    rngs: Mapping[bytes, Rng] | None = None,
+    scheme: str = "ecdsa",
 ) -> dict[bytes, Any]:
-    config = KeygenConfig(room="keygen", scheme="ecdsa", t=t, identities=tuple(one.public for one in parties))
+    config = KeygenConfig(room="keygen", scheme=scheme, t=t, identities=tuple(one.public for one in parties))
     rngs = rngs or {}
     return (network or Network()).run(
         {one.public: keygen(one, config, rngs.get(one.public, SystemRng())) for one in parties}
@@ -190,9 +195,9 @@ def run_keygen(
 
 
 @cache
-def key(names: str, t: int) -> dict[bytes, KeygenResult]:
+def key(names: str, t: int, scheme: str = "ecdsa") -> dict[bytes, KeygenResult]:
     """A key of these parties, made once for all tests. Results are never changed by a protocol."""
-    outcomes = run_keygen(identities(names), t)
+    outcomes = run_keygen(identities(names), t, scheme=scheme)
     assert all(isinstance(outcome, KeygenResult) for outcome in outcomes.values()), outcomes
     return outcomes
 
@@ -212,13 +217,29 @@ def run_sign(
     )
 
 
+def run_frost(
+    results: Mapping[bytes, Any],
+    signers: list[Identity],
+    request: FrostRequest,
+    network: Network | None = None,
+    others: Mapping[bytes, FrostRequest] | None = None,
+) -> dict[bytes, Any]:
+    """Like ``run_sign`` for Ed25519 and BIP340; ``others``: what single signers are asked for instead."""
+    return (network or Network()).run(
+        {
+            one.public: frost_sign(one, results[one.public].share, (others or {}).get(one.public, request), SystemRng())
+            for one in signers
+        }
+    )
+
+
 def reshare_config(new: str, new_t: int, role: Any, size: int, **more: Any) -> ReshareConfig:
     """What the party with that role was asked for; who may deal does, unless told otherwise."""
     more.setdefault("deals", role != "joining")
     return ReshareConfig(
         room="reshare",
         size=size,
-        scheme="ecdsa",
+        scheme=more.pop("scheme", "ecdsa"),
         new_identities=tuple(one.public for one in identities(new)),
         new_t=new_t,
         store_by=120,
@@ -237,12 +258,14 @@ def reshare_parties(
     special: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[bytes, Protocol[ReshareResult]]:
     """The participants ``names`` of a reshare of the key ``old``; ``special``: what single ones are asked for."""
-    protocols = {}
+    protocols, scheme = {}, next(one.share.scheme for one in old.values() if one.share)
     for name in names:
         me = identity(name)
         share = old[me.public].share if me.public in old else None
         role = ("existing" if share else "joining") if name in new else "departing"
-        config = reshare_config(new, new_t, role, **{"size": len(names), **(special or {}).get(name, {})})
+        config = reshare_config(
+            new, new_t, role, **{"size": len(names), "scheme": scheme, **(special or {}).get(name, {})}
+        )
         protocols[me.public] = reshare(me, config, share, (rngs or {}).get(me.public, SystemRng()))
     return protocols
 

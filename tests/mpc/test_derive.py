@@ -1,10 +1,12 @@
 """Non-hardened BIP32: the public steps of the published test vectors."""
 
 import hashlib
+import hmac
 
 import pytest
 
 from mpc.derive import HARDENED, child, offset, parse_path
+from mpc.ed25519 import ED25519
 from mpc.group import SECP256K1
 from tests.mpc.vectors import load
 
@@ -109,3 +111,32 @@ def test_too_deep() -> None:
     assert len(parse_path([0] * 32)) == 32
     with pytest.raises(ValueError, match="32 levels"):
         parse_path([0] * 33)
+
+
+PATHS = [(), (0,), (HARDENED - 1,), (3, 0, 7)]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_children_on_ed25519_are_offsets(path: tuple[int, ...]) -> None:
+    secret, code = 1234567, bytes(range(32))
+    delta, reached = offset(ED25519.base_mul(secret).to_bytes(), code, path, ED25519)
+    assert ED25519.base_mul(secret + delta).to_bytes() == reached
+    assert child(ED25519.base_mul(secret).to_bytes(), code, path, ED25519)[0] == reached
+    assert (delta == 0) == (path == ())
+
+
+def test_a_step_on_ed25519_is_reduced_under_a_prefix_of_its_own() -> None:
+    """One level, written out: were I_L not reduced, or refused like BIP32's, hardly any index would have a child."""
+    code, key = bytes(range(32)), ED25519.generator.to_bytes()
+    for index in range(32):
+        data = b"vertex/derive/ed25519" + key + index.to_bytes(4, "big")
+        image = hmac.digest(code, data, hashlib.sha512)
+        delta, _ = offset(key, code, (index,), ED25519)
+        assert delta == int.from_bytes(image[:32], "big") % ED25519.order
+        assert child(key, code, (index,), ED25519)[1] == image[32:]
+
+
+def test_a_key_of_another_group_has_no_children_here() -> None:
+    for key, group in ((ED25519.generator, SECP256K1), (SECP256K1.generator, ED25519)):
+        with pytest.raises(ValueError, match="not a public key"):
+            offset(key.to_bytes(), bytes(32), (0,), group)

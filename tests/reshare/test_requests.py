@@ -227,3 +227,28 @@ class TestOrders:
         Attempt().stored().settle()
         decided = {bytes(row.party): row.decided_by for row in Deletion.objects.all()}
         assert decided == {public("a"): None, public("b"): "system", public("c"): "system"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "length", "taken"),
+    [
+        ("ecdsa", 33, True),
+        ("ecdsa", 32, False),
+        ("ed25519", 32, True),
+        ("ed25519", 33, False),
+        ("bip340", 32, True),
+        ("bip340", 33, True),
+        ("bip340", 31, False),
+    ],
+)
+def test_an_expected_key_has_the_length_of_its_scheme(vertex: Vertex, scheme: str, length: int, taken: bool) -> None:
+    party, other = vertex.party("d", scheme), vertex.party("e", scheme)
+    fields = asked(vertex, party, scheme=scheme, keygen_ids=[party.keygen_id, other.keygen_id], new_threshold=2)
+
+    def call() -> Reshare:
+        return joining_request(**fields, expected_pubkey=bytes(length))
+
+    if taken:
+        assert call().scheme == scheme
+    else:
+        assert refused(call) == "bad_request_params"

@@ -18,8 +18,8 @@ ROOM = "POST /create-room"
     [
         ("GET /no/such/route", 404, "not_found"),
         ("GET /", 404, "not_found"),
-        ("GET /ed25519/create", 404, "not_found"),
-        ("POST /bip340/keygen", 404, "not_found"),
+        ("GET /rsa/create", 404, "not_found"),
+        ("POST /bip340/derive-pubkey", 404, "not_found"),
         ("GET /ECDSA/create", 404, "not_found"),
         ("GET /ecdsa/sign", 405, "method_not_allowed"),
         ("PUT /keys", 405, "method_not_allowed"),

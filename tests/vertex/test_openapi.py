@@ -13,13 +13,21 @@ from drf_spectacular.validation import validate_schema
 from tests.api import Api
 from vertex.errors import ERROR_STATUS
 
-ROUTES = {
-    "get /ecdsa/create",
-    "post /ecdsa/keygen",
-    "post /ecdsa/sign",
+OF_EVERY_SCHEME = (
+    "get /{s}/create",
+    "post /{s}/keygen",
+    "post /{s}/sign",
+    "get /{s}/export/exportId/{key_id}",
+    "get /{s}/export-id/{key_id}",
+    "post /{s}/reshare/existing-party",
+    "post /{s}/reshare/new-party",
+    "post /{s}/reshare/departing-party",
+    "post /{s}/refresh",
+)
+ROUTES = {route.replace("{s}", scheme) for route in OF_EVERY_SCHEME for scheme in ("ecdsa", "ed25519", "bip340")} | {
     "post /ecdsa/derive-pubkey",
-    "get /ecdsa/export/exportId/{key_id}",
-    "get /ecdsa/export-id/{key_id}",
+    "post /ed25519/derive-pubkey",
+    "post /bip340/derive-tweak-pubkey",
     "get /keys",
     "get /keys/{key_id}",
     "post /create-room",
@@ -37,10 +45,6 @@ ROUTES = {
     "get /health/ready",
     "get /version",
     "get /metrics",
-    "post /ecdsa/reshare/existing-party",
-    "post /ecdsa/reshare/new-party",
-    "post /ecdsa/reshare/departing-party",
-    "post /ecdsa/refresh",
     "get /reshares",
 }
 
@@ -97,3 +101,17 @@ def test_the_page_loads_nothing_from_elsewhere(nobody: Api) -> None:
     assert all(source.startswith("/") for source in sources)
     script = next(source for source in sources if source.endswith("bundle.js"))
     assert nobody.call(f"GET {script}").status_code == 200
+
+
+def test_bodies_of_a_signature_are_described_scheme_by_scheme(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    shared = {"key_id", "room_uuid", "relay_address", "msg", "derivation_path", "extra_data"}
+    assert set(schemas["EcdsaSignRequest"]["properties"]) == shared | {"hash_algo"}
+    assert set(schemas["Ed25519SignRequest"]["properties"]) == shared
+    assert set(schemas["Bip340SignRequest"]["properties"]) == shared | {"tweak"}
+    assert set(schemas["Bip340SignRequest"]["required"]) == {"key_id", "room_uuid", "msg"}
+    assert set(schemas["Bip340DeriveRequest"]["properties"]) == {"key_id", "derivation_path", "tweak"}
+    found = operations(document)
+    for scheme in ("ed25519", "bip340"):
+        answer = found[f"post /{scheme}/sign"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert answer == {"$ref": "#/components/schemas/SchnorrAnswer"}

@@ -1,4 +1,4 @@
-"""Key generation (protocols.md, sections 2, 7 and 9): each field of its messages."""
+"""Key generation (cryptography.md, sections 2, 7 and 9): each field of its messages."""
 
 from tests.mpc.attacks.verdicts import AGREED, Row, Verdict
 

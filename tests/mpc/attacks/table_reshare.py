@@ -1,4 +1,4 @@
-"""Resharing (protocols.md, sections 2, 9 and 10): each field of its messages. The liar is a dealer that stays; in
+"""Resharing (cryptography.md, sections 2, 9 and 10): each field of its messages. The liar is a dealer that stays; in
 private it lies to the joiner, who knows least. ``JOINERS``: where the verdict is another if the joiner lies itself.
 """
 

@@ -1,4 +1,4 @@
-"""Signing (protocols.md, sections 2, 8 and 9): each field of its messages."""
+"""Signing (cryptography.md, sections 2, 8 and 9): each field of its messages."""
 
 from tests.mpc.attacks.table_keygen import HELLO
 from tests.mpc.attacks.verdicts import AGREED, Row, Verdict

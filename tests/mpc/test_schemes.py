@@ -1,0 +1,283 @@
+"""Key generation and resharing of Ed25519 and BIP340: the same protocols without oblivious transfers."""
+
+import dataclasses
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from mpc.dealing import judge
+from mpc.errors import Abort, Blame, Malformed, ParameterMismatch
+from mpc.identity import Identity
+from mpc.keygen import KeygenConfig, KeygenResult, verify_preimage
+from mpc.reshare import ReshareResult
+from mpc.reshare import verify_preimage as verify_reshare
+from mpc.schemes import SCHEMES, group_of, scheme_of
+from mpc.shares import Share
+from mpc.sharing import interpolate, lagrange, ranks
+from mpc.wire import (
+    EchoedOutcome,
+    KeygenDeal,
+    KeygenOpening,
+    Outcome,
+    ReshareDeal,
+    ReshareOpening,
+    SetupKey,
+    decode,
+    encode,
+)
+from tests.mpc.simulator import (
+    Lie,
+    Network,
+    Stalled,
+    blames,
+    change,
+    edit,
+    flipped,
+    identities,
+    identity,
+    key,
+    reshare_parties,
+    run_frost,
+    run_keygen,
+    telling,
+)
+from tests.mpc.test_frost import request, signs
+
+FROST = tuple(name for name, scheme in SCHEMES.items() if not scheme.pairwise)
+PARTIES = identities("ABC")
+A, B, C = (one.public for one in PARTIES)
+
+
+def ids(*parties: Identity) -> set[bytes]:
+    return {one.public for one in parties}
+
+
+def shift(scheme: str) -> Any:
+    group = group_of(scheme)
+    return lambda data: group.encode_scalar(group.decode_scalar(data) + 1)
+
+
+@pytest.mark.parametrize("scheme", FROST)
+def test_a_key_has_no_set_ups_and_says_what_it_is(scheme: str) -> None:
+    network = Network()
+    outcomes = run_keygen(PARTIES, 2, network, scheme=scheme)
+    assert len({(one.sid, one.gid, one.digest, one.preimage) for one in outcomes.values()}) == 1
+    statement = verify_preimage(outcomes[A].preimage)
+    group = group_of(scheme)
+    assert {len(point) for point in (*statement.feldman, *statement.public_shares)} == {group.point_length}
+    for result in outcomes.values():
+        assert isinstance(result, KeygenResult)
+        assert result.pairs == {}
+        assert result.share.scheme == statement.scheme == scheme
+        assert Share.decode(result.share.encode()).public_key == statement.public_key
+    secret = sum(lagrange(group, one.share.x, (1, 2)) * one.share.scalar for one in (outcomes[A], outcomes[B]))
+    assert group.base_mul(secret).to_bytes() == statement.public_key
+    assert len({result.share.chain_code for result in outcomes.values()}) == 1
+    rounds = {(frame.round, bool(frame.receiver)) for frame in network.sent}
+    assert rounds == {(0, False), (1, False), (2, False), (2, True), (4, False)}
+
+
+def test_a_preimage_of_another_group_does_not_verify() -> None:
+    statement = verify_preimage(key("ABC", 2, "bip340")[A].preimage)
+    statement.scheme = "ed25519"
+    with pytest.raises(Malformed):
+        verify_preimage(encode(statement))
+
+
+NO_POINT = b"\xff" * 32
+SETUP = SetupKey(key=group_of("ecdsa").generator.to_bytes(), zero_commitment=bytes(32))
+
+
+def keygen_lies(scheme: str) -> dict[str, tuple[Lie, bool]]:
+    """The lie, and whether its teller is blamed."""
+
+    def opening(to: Any) -> Lie:
+        return Lie(A, 2, edit(KeygenOpening, to), private=False)
+
+    def deal(to: Any) -> Lie:
+        return Lie(A, 2, edit(KeygenDeal, to), receiver=B)
+
+    def outcome(*path: str, to: Any = flipped) -> Lie:
+        return Lie(A, 4, edit(EchoedOutcome, change(*path, to=to)), private=False)
+
+    first = 0 if scheme == "ed25519" else 1
+    return {
+        "K2 a point is none": (opening(change("opening", "points", to=lambda p: (NO_POINT, *p[1:]))), True),
+        "K2 a point too many": (opening(change("opening", "points", to=lambda p: (*p, p[0]))), True),
+        "K2 a point too few": (opening(change("opening", "points", to=lambda p: p[1:])), True),
+        "K2 a proof": (opening(change("opening", "proofs", to=lambda p: (flipped(p[0]), *p[1:]))), True),
+        "K2 a proof of another length": (opening(change("opening", "proofs", to=lambda p: (p[0][:64], *p[1:]))), True),
+        "K2 the echo": (opening(change("echo")), False),
+        "K2 a sub-share": (deal(change("deal", "share", to=shift(scheme))), True),
+        "K2 a chain-code part": (deal(change("deal", "chain_code")), True),
+        "K2 a set-up key where there are none": (deal(change("setup", to=SETUP)), True),
+        "K4 the echo": (outcome("echo"), False),
+        "K4 the digest": (outcome("outcome", "digest"), False),
+        "K4 the proof": (outcome("outcome", "proof", to=lambda p: flipped(p, first)), True),
+        "K4 an outcome without echo": (
+            Lie(A, 4, lambda payload: encode(decode(EchoedOutcome, payload).outcome), private=False),
+            True,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", keygen_lies("ed25519"))
+@pytest.mark.parametrize("scheme", FROST)
+def test_each_lie_in_key_generation_has_its_verdict(scheme: str, name: str) -> None:
+    lie, blamed = keygen_lies(scheme)[name]
+    if name == "K2 a proof of another length" and scheme == "ed25519":
+        lie = Lie(A, 2, edit(KeygenOpening, change("opening", "proofs", to=lambda p: (p[0] + b"\0", *p[1:]))), False)
+    with telling(lie):
+        outcomes = run_keygen(PARTIES, 2, scheme=scheme)
+    if blamed:
+        assert blames(outcomes[B]) == ({A}, False)
+    else:
+        assert type(outcomes[B]) is Abort
+    assert not isinstance(outcomes[B], KeygenResult)
+
+
+def test_a_missing_set_up_key_is_blamed_where_there_are_set_ups() -> None:
+    with telling(Lie(A, 2, edit(KeygenDeal, change("setup", to=None)), receiver=B)):
+        assert blames(run_keygen(PARTIES, 2)[B]) == ({A}, False)
+
+
+@pytest.mark.parametrize("scheme", FROST)
+def test_a_complaint_is_judged_in_its_group(scheme: str) -> None:
+    with telling(Lie(A, 2, edit(KeygenDeal, change("deal", "share", to=shift(scheme))), receiver=B)):
+        outcome = run_keygen(PARTIES, 2, scheme=scheme)[B]
+    assert isinstance(outcome, Blame)
+    sid = outcome.evidence[outcome.evidence.index(b"\x01\x01\x02") + 3 :][:32]
+    xs = ranks(one.public for one in PARTIES)
+    assert judge(outcome.evidence, group_of(scheme), sid, xs).culprits == {A}
+
+
+def test_schemes_do_not_mix() -> None:
+    def config(scheme: str) -> Any:
+        return KeygenConfig(room="keygen", scheme=scheme, t=2, identities=tuple(ids(*PARTIES)))
+
+    from mpc.keygen import keygen
+    from mpc.protocol import SystemRng
+
+    schemes = dict(zip(PARTIES, ("ecdsa", "bip340", "bip340"), strict=True))
+    outcomes = Network().run({one.public: keygen(one, config(scheme), SystemRng()) for one, scheme in schemes.items()})
+    assert {outcome.field for outcome in outcomes.values()} == {"scheme"}
+
+
+# 2-of-3 {A, B, C} to 3-of-5 {A, B, D, E, F}: one leaver, three joiners.
+def moved(scheme: str, network: Network | None = None) -> dict[bytes, Any]:
+    return (network or Network()).run(reshare_parties(key("ABC", 2, scheme), "ABCDEF", "ABDEF", 3))
+
+
+@pytest.mark.parametrize("scheme", FROST)
+def test_a_reshare_keeps_the_key_and_old_and_new_shares_do_not_mix(scheme: str) -> None:
+    old, network, group = key("ABC", 2, scheme), Network(), group_of(scheme)
+    new = moved(scheme, network)
+    assert all(isinstance(outcome, ReshareResult) for outcome in new.values()), new
+    assert {(frame.round, bool(frame.receiver)) for frame in network.sent} == {
+        *((number, False) for number in (0, 1, 2, 5)),
+        (2, True),
+    }
+    left = identity("C").public
+    assert new[left].share is None
+    assert all(result.pairs == {} for result in new.values())
+    statement = verify_reshare(new[left].preimage, old[left].share.description())
+    assert statement.public_key == old[left].share.public_key
+    for names in ("ABD", "DEF", "ABDEF"):
+        signs(new, names, request(len(names), path=(1,)))
+    signs(old, "AC", request(path=(1,)))
+
+    shares = {one.share.x: one.share for one in new.values() if one.share}
+    points = {x: group.base_mul(share.scalar) for x, share in shares.items()}
+    for size in (2, 3):
+        for xs in combinations(points, size):
+            found = interpolate(group, {x: points[x] for x in xs}).to_bytes()
+            assert (found == statement.public_key) == (size == 3)
+    before = {one.share.x: one.share for one in old.values()}
+    for xs in combinations(range(1, 4), 3):
+        for split in range(1, 3):
+            secret = sum(lagrange(group, x, xs) * (before if i < split else shares)[x].scalar for i, x in enumerate(xs))
+            assert group.base_mul(secret).to_bytes() != statement.public_key
+    mixed = {**new, identity("A").public: old[identity("A").public]}
+    outcomes = run_frost(mixed, [identity(name) for name in "ABD"], request(3))
+    assert {type(outcome) for outcome in outcomes.values()} <= {ParameterMismatch, Stalled}
+    assert any(isinstance(outcome, ParameterMismatch) for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("scheme", FROST)
+def test_a_refresh_and_a_reshare_after_it(scheme: str) -> None:
+    refreshed = Network().run(reshare_parties(key("ABC", 2, scheme), "ABC", "ABC", 2))
+    signs(refreshed, "BC", request())
+    again = Network().run(reshare_parties(refreshed, "ABD", "AD", 2))
+    signs(again, "AD", request())
+    assert again[identity("D").public].share.public_key == key("ABC", 2, scheme)[A].share.public_key
+
+
+def reshare_lies(scheme: str) -> dict[str, tuple[Lie, bool]]:
+    def opening(to: Any) -> Lie:
+        return Lie(A, 2, edit(ReshareOpening, to), private=False)
+
+    def deal(to: Any) -> Lie:
+        return Lie(A, 2, edit(ReshareDeal, to), receiver=B)
+
+    other = group_of(scheme).base_mul(9).to_bytes()
+    first = 0 if scheme == "ed25519" else 1
+    return {
+        "R2 another constant term": (opening(change("opening", "points", to=lambda p: (other, *p[1:]))), True),
+        "R2 the echo": (opening(change("echo")), False),
+        "R2 a sub-share": (deal(change("deal", "share", to=shift(scheme))), True),
+        "R2 a chain code": (deal(change("deal", "chain_code")), True),
+        "R2 no deal": (deal(change("deal", to=None)), True),
+        "R2 a set-up key where there are none": (deal(change("setup", to=SETUP)), True),
+        "R5 the digest": (Lie(A, 5, edit(Outcome, change("digest")), private=False), False),
+        "R5 the proof": (
+            Lie(A, 5, edit(Outcome, change("proof", to=lambda p: flipped(p, first))), private=False),
+            True,
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", reshare_lies("ed25519"))
+@pytest.mark.parametrize("scheme", FROST)
+def test_each_lie_in_resharing_has_its_verdict(scheme: str, name: str) -> None:
+    lie, blamed = reshare_lies(scheme)[name]
+    with telling(lie):
+        outcomes = Network().run(reshare_parties(key("ABC", 2, scheme), "ABC", "ABC", 2))
+    if blamed:
+        assert blames(outcomes[B]) == ({A}, False)
+    else:
+        assert type(outcomes[B]) is Abort
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected", "taken"),
+    [
+        ("ed25519", lambda key: key, True),
+        ("bip340", lambda key: key, True),
+        ("bip340", lambda key: key[1:], True),
+        ("bip340", lambda key: bytes(32), False),
+        ("ed25519", lambda key: key[1:], False),
+        ("ed25519", lambda key: b"-", False),
+        ("ecdsa", lambda key: key[1:], False),
+    ],
+)
+def test_a_joiner_expects_a_key_as_users_know_it(scheme: str, expected: Any, taken: bool) -> None:
+    old = key("ABC", 2, scheme)
+    named = expected(old[A].share.public_key)
+    outcomes = Network().run(reshare_parties(old, "ABD", "ABD", 2, special={"D": {"expected_pubkey": named}}))
+    joiner = outcomes[identity("D").public]
+    assert isinstance(joiner, ReshareResult if taken else ParameterMismatch), joiner
+
+
+def test_schemes_have_names() -> None:
+    assert {scheme.name for scheme in SCHEMES.values()} == set(SCHEMES) == {"ecdsa", "ed25519", "bip340"}
+    for name in ("rsa", "", "ECDSA"):
+        with pytest.raises(ValueError, match="unknown scheme"):
+            scheme_of(name)
+
+
+def test_a_share_of_one_scheme_is_none_of_another() -> None:
+    for scheme, other in (("bip340", "ed25519"), ("ed25519", "bip340")):
+        share = key("ABC", 2, scheme)[A].share
+        with pytest.raises(Malformed):
+            Share.decode(dataclasses.replace(share, scheme=other).encode())
