@@ -1,5 +1,5 @@
-"""Non-hardened derivation as an additive offset: BIP32 on secp256k1, our own likeness of it on Ed25519 (cryptography.md,
-section 12).
+"""Non-hardened derivation as an additive offset: BIP32 on secp256k1, our own likeness of it on Ed25519
+(cryptography.md, section 12).
 
 A child key is never exported: child key and chain code together give the parent key.
 """
