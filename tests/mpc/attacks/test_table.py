@@ -7,11 +7,13 @@ come of it stands in the tables. A field without a row, or a row without a field
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
 
 from mpc.errors import Abort, Blame, ParameterMismatch
+from mpc.hashing import TH
 from mpc.sign import Signature, SignRequest
 from tests.mpc.attacks import table_keygen, table_reshare, table_sign
 from tests.mpc.attacks.attacker import BYSTANDER, CULPRIT, DIGEST, JOINER, VICTIM, Attacker, attack, earlier
@@ -98,6 +100,7 @@ def test_each_lie_has_its_verdict(spot: Spot, manipulation: Manipulation, liar: 
         if expected is not Verdict.DONE and not row.others_finish:
             assert isinstance(outcome, Exception), "somebody holds a result"
     if protocol != "keygen" and spot.place.round and expected is not Verdict.DONE:
+        assert material() == UNTOUCHED
         still_signs(banned=expected is Verdict.BANNED)
 
 
@@ -139,8 +142,20 @@ def verdict_of(outcome: Any) -> Verdict:
     return Verdict.DONE
 
 
+def material() -> bytes:
+    """All that the parties hold of the key that is attacked."""
+    parts = [each for one in key("ABC", 2).values() for each in (one.share, *one.pairs.values())]
+    return TH("test/material", *(part.encode() for part in parts))
+
+
+UNTOUCHED = material()
+
+
+@cache
 def still_signs(banned: bool) -> None:
-    """The shares that were there before still sign; whose pair is destroyed, not with the culprit."""
+    """The shares that were there before still sign; whose pair is destroyed, not with the culprit. Asked once: the
+    material is the same after each attack.
+    """
     request = SignRequest(room="afterwards", size=2, digest=DIGEST)
     by_name = {one.public: one for one in identities("ABC")}
     if banned:
