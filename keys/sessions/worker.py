@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
 from keys.sessions.carrier import carry
 from keys.sessions.driver import Driver, Parked, Refused, TimedOut
@@ -24,8 +25,8 @@ from vertex.errors import ApiError
 log = structlog.get_logger()
 # What ends a protocol without being a fault of this vertex.
 EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError)
-# Trouble of this host that may pass: a session that can be replayed is taken up again, not ended.
-PASSING = (OperationalError, InterfaceError, OSError)
+# Trouble of this host or its keystore that may pass: a session that can be replayed is taken up again, not ended.
+PASSING = (OperationalError, InterfaceError, OSError, KeystoreUnavailable)
 State = ProtocolSession.State
 SETTLE_WAIT = 0.3  # seconds without news before a settling session is parked; an operator's word waits as long
 
