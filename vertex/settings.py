@@ -21,6 +21,8 @@ VERTEX_MASTER_KEY: str = env.str("VERTEX_MASTER_KEY", default="")
 # A second one that is read and never written under: for the time of a rotation.
 VERTEX_MASTER_KEY_OTHER: str = env.str("VERTEX_MASTER_KEY_OTHER", default="")
 VERTEX_KEYSTORE_KIND: str = env.str("VERTEX_KEYSTORE_KIND", default="files")
+# The operator's word that the directory's volume is neither copied nor snapshotted; the worker warns without it.
+VERTEX_KEYSTORE_UNCOPIED: bool = env.bool("VERTEX_KEYSTORE_UNCOPIED", default=False)
 VERTEX_PKCS11_MODULE: str = env.str("VERTEX_PKCS11_MODULE", default="")
 VERTEX_PKCS11_TOKEN: str = env.str("VERTEX_PKCS11_TOKEN", default="")
 VERTEX_PKCS11_PIN: str = env.str("VERTEX_PKCS11_PIN", default="")

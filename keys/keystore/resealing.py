@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from keys.keystore.base import KeystoreUnavailable
+
+_PASSES = 8
+
 
 class Part(Protocol):
     """Records of one sort that a master key seals."""
@@ -22,10 +26,15 @@ def reseal(parts: Sequence[Part], header: Header) -> Iterator[str]:
     """Seal again until a whole pass finds nothing, then the header; yields each name once it is durable.
 
     Each record tells by itself under which key it is sealed, so there is no progress to keep: cut short anywhere, the
-    next run goes on. A worker that still writes under the old key meanwhile is caught by the next pass.
+    next run goes on. What a worker still wrote under the old key is caught by the next pass. Raises KeystoreUnavailable
+    where that has no end.
     """
-    while stale := [(part, name) for part in parts for name in part.stale()]:
+    for _ in range(_PASSES):
+        stale = [(part, name) for part in parts for name in part.stale()]
+        if not stale:
+            yield from header.reseal()
+            return
         for part, name in stale:
             if part.reseal(name):
                 yield name
-    yield from header.reseal()
+    raise KeystoreUnavailable("workers still seal under the other master key")

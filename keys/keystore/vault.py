@@ -8,7 +8,6 @@ id, and the header in KV tell that the mounts are this keystore's: "not there" i
 
 import base64
 import binascii
-import builtins
 import os
 import re
 from collections.abc import Iterator
@@ -167,14 +166,14 @@ class VaultKeys:
     def list(self) -> list[str]:
         found = self.of_any_keystore()
         self._check_marker()
-        return found
+        return sorted(found)
 
-    def of_any_keystore(self) -> builtins.list[str]:
+    def of_any_keystore(self) -> set[str]:
         """The references under this prefix, whether or not there is a marker."""
         answer = self._client.get(f"{self._mount}/keys", list="true")
         names = [] if answer.missing else answer.value("keys")
         ours = (str(name).removeprefix(self._prefix) for name in names if str(name).startswith(self._prefix))
-        return sorted(ref for ref in ours if is_ref(ref))
+        return {ref for ref in ours if is_ref(ref)}
 
     def make_marker(self) -> None:
         self._make(self._marker)

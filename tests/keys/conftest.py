@@ -16,7 +16,7 @@ __all__ = ["admin", "alice", "bob", "new_operator", "new_user", "nobody", "verte
 
 @pytest.fixture(scope="session")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SoftHSM's tokens `one` and `two`; the library reads its configuration once in a process."""
+    """SoftHSM's tokens; the library reads its configuration once in a process."""
     directory = tmp_path_factory.mktemp("softhsm")
     softhsm(directory)
     return directory

@@ -5,9 +5,12 @@ import secrets
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pkcs11
 import pytest
 
 from keys.keystore import Keystore
@@ -49,6 +52,10 @@ class Provider(ABC):
         """The same for the journal."""
 
     @abstractmethod
+    def lose_all(self) -> None:
+        """As if it had never been."""
+
+    @abstractmethod
     def fail(self, patch: pytest.MonkeyPatch) -> None:
         """From now on nothing answers, neither keys nor journal."""
 
@@ -73,6 +80,9 @@ class Files(Provider):
 
     def lose_journal(self) -> None:
         shutil.rmtree(self.root / "journal")
+
+    def lose_all(self) -> None:
+        shutil.rmtree(self.root)
 
     def fail(self, patch: pytest.MonkeyPatch) -> None:
         def refuse(*args: object, **kwargs: object) -> None:
@@ -107,15 +117,23 @@ class Pkcs11(Provider):
     def lose_journal(self) -> None:
         shutil.rmtree(self.root / "journal")
 
+    def lose_all(self) -> None:
+        shutil.rmtree(self.root)
+
     def fail(self, patch: pytest.MonkeyPatch) -> None:
-        import pkcs11
-
-        def refuse(*args: object, **kwargs: object) -> None:
-            raise pkcs11.DeviceError
-
         Files(self.root).fail(patch)
-        patch.setattr(Token, "_found", refuse)
-        patch.setattr(Token, "make", _in_turn(refuse))
+        patch.setattr(Token, "make", self.refusing("DeviceError"))
+        patch.setattr(Token, "_found", self.refusing("DeviceError", in_turn=True))
+
+    @staticmethod
+    def refusing(error: str, *, in_turn: bool = False) -> Callable[..., None]:
+        """In place of a token's method: what happens when the library answers so."""
+
+        def refuse(token: Token, *args: object) -> None:
+            with nullcontext() if in_turn else token._turn():
+                raise getattr(pkcs11, error)
+
+        return refuse
 
 
 class Vault(Provider):
@@ -143,20 +161,16 @@ class Vault(Provider):
     def lose_journal(self) -> None:
         self.server.kv.secrets.clear()
 
+    def lose_all(self) -> None:
+        self.lose_keys()
+        self.lose_journal()
+
     def fail(self, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(self.server, "fault", lambda request: Fault.LOST)
 
 
-def _in_turn(refuse: Any) -> Any:
-    def made(token: Token, *args: object) -> None:
-        with token._turn():
-            refuse()
-
-    return made
-
-
 def softhsm(directory: Path) -> None:
-    """Two tokens, `one` and `two`, in a directory of this test process."""
+    """Tokens `one`, `two` and `three`, in a directory of this test process."""
     tool = shutil.which("softhsm2-util")
     assert tool is not None, "install softhsm2: the tests of the PKCS#11 keystore need it"
     assert Path(SOFTHSM).exists(), f"softhsm2 without {SOFTHSM}"
@@ -166,7 +180,7 @@ def softhsm(directory: Path) -> None:
         f"directories.tokendir = {directory}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
     )
     os.environ["SOFTHSM2_CONF"] = str(configuration)  # read when the library is loaded
-    for label in ("one", "two"):
+    for label in ("one", "two", "three"):
         so_pin = secrets.token_hex(8)
         command = [tool, "--init-token", "--free", "--label", label, "--so-pin", so_pin, "--pin", PIN]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
