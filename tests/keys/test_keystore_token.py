@@ -72,11 +72,10 @@ def test_a_token_that_ended_the_login_does_not_look_like_an_empty_one(place: Pkc
 
 
 def logout(store: Keystore) -> None:
-    """End the login of all sessions of this process, as a token that was taken out and put back does."""
-    token: Token = store.keys._token  # type: ignore[attr-defined]
-    session = pkcs11.lib(SOFTHSM).get_token(token_label="one").open(rw=True)
-    token._session.close()
-    token._session = session
+    """End the login of this process, as a token that was taken out and put back does."""
+    library = pkcs11.lib(SOFTHSM)
+    library.reinitialize()
+    store.keys._token._session = library.get_token(token_label="one").open(rw=True)  # type: ignore[attr-defined]
 
 
 def test_a_thread_does_not_wait_for_its_turn_for_ever(place: Pkcs11, monkeypatch: pytest.MonkeyPatch) -> None:

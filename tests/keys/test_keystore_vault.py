@@ -123,7 +123,11 @@ def test_only_vaults_own_word_says_that_something_is_gone(vault: VaultServer, fa
     ref = store.keys.make()
     sealed = store.keys.wrap(ref, SECRET, b"")
     store.journal.create(NAME, b"old")
-    vault.fault = lambda request: fault
+    # The keystore's marker and header are there all the time: they alone would show that the mounts are not ours.
+    ours = (ref, "acceptor", "GET transit/keys")
+    vault.fault = lambda request: (
+        fault if any(each in request and "-keystore-" not in request for each in ours) else None
+    )
     calls = [
         lambda: store.keys.unwrap(ref, sealed, b""),
         lambda: store.keys.wrap(ref, SECRET, b""),
