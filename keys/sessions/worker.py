@@ -101,7 +101,7 @@ def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
         if kind.durable and isinstance(error, PASSING):
             raise
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
-        failure = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
+        failure = api_error(error)
     session_fail(session_id=session.id, error=failure, actor="system", lease=lease)
     session.state = State.FAILED
     return None
@@ -156,7 +156,11 @@ def api_error(error: Exception) -> ApiError:
         return ApiError("executor_result", f"aborted, nobody is to blame: {error}")
     if isinstance(error, RelayUnavailable | RelayRefused):
         return ApiError("executor_result", "the relay did not carry the messages of this session")
-    return ApiError("executor_result", str(error))
+    if isinstance(error, EXPECTED):
+        return ApiError("executor_result", str(error))
+    if isinstance(error, KeystoreUnavailable):
+        return ApiError("not_ready", "the keystore does not answer; nothing was changed")
+    return ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
 
 
 def _pause(session: ProtocolSession) -> timedelta:
