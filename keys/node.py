@@ -34,8 +34,18 @@ def public_pem() -> str | None:
 
 
 def ensure_node() -> Node:
-    """Worker: the node's row, made with its key at the first start. Raises WrongKeystore, KeystoreClosed."""
-    node = Node.objects.first() or _make()
+    """Worker: the node's row, made with its key at the first start. Raises WrongKeystore, KeystoreClosed,
+    KeystoreUnavailable."""
+    return known_node() or _ours(_make())
+
+
+def known_node() -> Node | None:
+    """Worker: the node's row, if one has made it. Raises as `ensure_node` does."""
+    node = Node.objects.first()
+    return None if node is None else _ours(node)
+
+
+def _ours(node: Node) -> Node:
     if node.keystore_id != keystore().id:
         raise WrongKeystore(f"the database belongs to keystore {node.keystore_id}, this is {keystore().id}")
     return node

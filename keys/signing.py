@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit import services as audit
 from keys import operations
 from keys.actions import require
-from keys.keystore import keystore
+from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import ApiUser, KeyShare, Operation, PairState, ProtocolSession
 from keys.relays import resolve
 from keys.selectors import key_of
@@ -26,6 +27,7 @@ from mpc.protocol import Checkpoint, Protocol, Release, Rng
 from mpc.schemes import scheme_of
 from mpc.sign import Begin, PairCheck, Signature, SignRequest, sign
 
+log = structlog.get_logger()
 State = KeyShare.State
 MAY_SIGN = (State.ACTIVE, State.RETIRING)
 
@@ -184,10 +186,17 @@ def banned(row: PairState) -> bool:
 
 def ban(row: PairState, *, reason: str) -> None:
     """Ban a counterparty: destroy the pair's key in the keystore (a restore doesn't lift it), then say so. The caller
-    holds the row's lock."""
-    if row.data_key:
-        keystore().keys.destroy(row.data_key)
-    row.sealed, row.data_key, row.banned_at = None, None, timezone.now()
+    holds the row's lock.
+
+    A keystore that doesn't answer does not spare the culprit: the ban is recorded, `bans_finish` destroys the key.
+    """
+    try:
+        if row.data_key:
+            keystore().keys.destroy(row.data_key)
+        row.data_key = None
+    except KeystoreUnavailable:
+        log.exception("key_of_banned_pair_left", share=str(row.share_id))
+    row.sealed, row.banned_at = None, timezone.now()
     row.save(update_fields=["sealed", "data_key", "banned_at"])
     audit.record(
         action="pair.banned",
@@ -195,6 +204,13 @@ def ban(row: PairState, *, reason: str) -> None:
         subject=str(row.share_id),
         data={"peer": bytes(row.peer).hex(), "check": reason},
     )
+
+
+def bans_finish() -> None:
+    """Destroy the keys of banned pairs that a keystore did not destroy at once. Idempotent."""
+    for row in PairState.objects.filter(banned_at__isnull=False, data_key__isnull=False):
+        keystore().keys.destroy(str(row.data_key))
+        PairState.objects.filter(id=row.id).update(data_key=None)
 
 
 def release(session: ProtocolSession, lease: Lease, peers: Collection[bytes] = ()) -> None:

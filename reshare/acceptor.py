@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from keys.keystore import keystore
+from keys.keystore import JournalChanged, keystore
 from reshare.rule.types import Acceptor
 
 EMPTY = Acceptor()
@@ -21,15 +21,19 @@ def name(identity: bytes, gid: bytes) -> str:
 
 def read(identity: bytes, gid: bytes) -> Acceptor:
     """The record; an empty one where nothing was promised, voted or stored yet."""
-    data = keystore().journal.read(name(identity, gid))
-    return EMPTY if data is None else msgspec.msgpack.decode(data, type=Acceptor)
+    return _decoded(keystore().journal.read(name(identity, gid)))
 
 
 def replace(identity: bytes, gid: bytes, *, expected: Acceptor, record: Acceptor) -> None:
-    """Compare and set, durable on return; raises Stale."""
-    if read(identity, gid) != expected:
+    """Compare and set, in one step for all workers, durable on return; raises Stale."""
+    journal, entry = keystore().journal, name(identity, gid)
+    stands = journal.read(entry)
+    if _decoded(stands) != expected:
         raise Stale
-    keystore().journal.replace(name(identity, gid), msgspec.msgpack.encode(record, order="sorted"))
+    try:
+        journal.swap(entry, stands, msgspec.msgpack.encode(record, order="sorted"))
+    except JournalChanged:
+        raise Stale from None
 
 
 def all_records() -> Iterator[tuple[bytes, bytes]]:
@@ -37,3 +41,7 @@ def all_records() -> Iterator[tuple[bytes, bytes]]:
     for entry in keystore().journal.list("acceptor/"):
         _, identity, gid = entry.split("/")
         yield bytes.fromhex(identity), bytes.fromhex(gid)
+
+
+def _decoded(data: bytes | None) -> Acceptor:
+    return EMPTY if data is None else msgspec.msgpack.decode(data, type=Acceptor)

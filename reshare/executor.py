@@ -290,7 +290,8 @@ class Performance:
                 return {"hellos": bytes(row.hellos)} if len(row.hellos) <= MAX_HELLOS else {}
             case Kind.DELETED if row is not None:
                 share = self._seen.old_share
-                return ledger.attestation(row, share, share.erasure if share else {}, keystore().kind)
+                checks, store = share.erasure if share else {}, keystore()
+                return ledger.attestation(row, share, checks, kind=store.kind, method=store.method)
         return {}
 
 

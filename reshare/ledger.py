@@ -106,12 +106,14 @@ def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:
     return None
 
 
-def attestation(row: Reshare, share: KeyShare | None, checks: Mapping[str, bool], keystore_kind: str) -> dict[str, Any]:
-    """What `DELETED` states besides its ballot and what every receipt does: method, checks and exports."""
+def attestation(
+    row: Reshare, share: KeyShare | None, checks: Mapping[str, bool], *, kind: str, method: str
+) -> dict[str, Any]:
+    """What `DELETED` states besides its ballot: and what every receipt does: keystore, method, checks, exports."""
     deletion = Deletion.objects.filter(attempt=row.attempt, party=bytes(row.identity.public)).first()
     return {
-        "method": "data key destroyed",
-        "keystore": keystore_kind,
+        "method": method,
+        "keystore": kind,
         "time": share.erased_at.isoformat() if share is not None and share.erased_at else "",
         "checks": dict(checks),
         "exports": share.exports.count() if share is not None else 0,

@@ -13,6 +13,7 @@ from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
 from keys.shares import share_key_exists, share_row_from_journal
+from keys.signing import bans_finish
 from reshare import acceptor, statements
 from reshare.executor import advance
 from reshare.receiving import told
@@ -41,6 +42,7 @@ def reconcile() -> None:
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
         if not share_key_exists(share):
             _without_key(share)
+    bans_finish()
     failures: list[Exception] = []
     for identity, gid in acceptor.all_records():
         if PartyIdentity.objects.filter(public=identity).exists():

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
 from keys.sessions.carrier import carry
 from keys.sessions.driver import Driver, Parked, Refused, TimedOut
@@ -24,8 +25,8 @@ from vertex.errors import ApiError
 log = structlog.get_logger()
 # What ends a protocol without being a fault of this vertex.
 EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRefused, RelayUnavailable, ApiError)
-# Trouble of this host that may pass: a session that can be replayed is taken up again, not ended.
-PASSING = (OperationalError, InterfaceError, OSError)
+# Trouble of this host or its keystore that may pass: a session that can be replayed is taken up again, not ended.
+PASSING = (OperationalError, InterfaceError, OSError, KeystoreUnavailable)
 State = ProtocolSession.State
 SETTLE_WAIT = 0.3  # seconds without news before a settling session is parked; an operator's word waits as long
 
@@ -101,7 +102,7 @@ def _result(session: ProtocolSession, kind: SessionKind, lease: Lease) -> Any:
         if kind.durable and isinstance(error, PASSING):
             raise
         log.exception("session_crashed", session=str(session.id), kind=session.kind)
-        failure = ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
+        failure = api_error(error)
     session_fail(session_id=session.id, error=failure, actor="system", lease=lease, blame=proved)
     session.state = State.FAILED
     return None
@@ -156,7 +157,11 @@ def api_error(error: Exception) -> ApiError:
         return ApiError("executor_result", f"aborted, nobody is to blame: {error}")
     if isinstance(error, RelayUnavailable | RelayRefused):
         return ApiError("executor_result", "the relay did not carry the messages of this session")
-    return ApiError("executor_result", str(error))
+    if isinstance(error, EXPECTED):
+        return ApiError("executor_result", str(error))
+    if isinstance(error, KeystoreUnavailable):
+        return ApiError("not_ready", "the keystore does not answer; nothing was changed")
+    return ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
 
 
 def _pause(session: ProtocolSession) -> timedelta:

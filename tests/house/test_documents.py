@@ -12,7 +12,7 @@ from vertex.errors import ERROR_STATUS
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md")])
-SETTING = re.compile(r"VERTEX_[A-Z_]+|DATABASE_URL|REDIS_URL")
+SETTING = re.compile(r"VERTEX_[A-Z0-9_]+|DATABASE_URL|REDIS_URL")
 
 
 def text(name: str) -> str:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def opened(settings: Settings, tmp_path: Path) -> None:
     settings.VERTEX_KEYSTORE, settings.VERTEX_MASTER_KEY = str(tmp_path / "keystore"), "11" * 32
+    settings.VERTEX_KEYSTORE_UNCOPIED = True
 
 
 def public_key() -> ec.EllipticCurvePublicKey:
@@ -108,7 +109,7 @@ def check() -> str:
 def test_keystore_check_tells_rows_without_keys_and_keys_without_rows() -> None:
     node.ensure_node()
     before = keystore().keys.list()
-    assert check() == f"keystore {keystore().id}: 1 keys, 0 journal records\n"
+    assert check() == f"keystore {keystore().id} (files): 1 keys, 0 journal records\n"
     assert keystore().keys.list() == before
     lost, extra = keystore().keys.make(), keystore().keys.make()
     PartyIdentity.objects.create(public=bytes(32), data_key=lost, sealed_secret=b"x")
@@ -117,6 +118,18 @@ def test_keystore_check_tells_rows_without_keys_and_keys_without_rows() -> None:
     assert f"row without its key (erased): {lost}" in report
     assert f"key without a row (a restored database, or a session that died early): {extra}" in report
     assert "rows name keys that the keystore does not have" in report
+
+
+def test_keystore_check_asks_whether_files_are_copied(settings: Settings) -> None:
+    node.ensure_node()
+    settings.VERTEX_KEYSTORE_UNCOPIED = False
+    assert "VERTEX_KEYSTORE_UNCOPIED=1 says that it is not" in check()
+
+
+def test_keystore_check_tells_what_a_rotation_has_left(settings: Settings) -> None:
+    node.ensure_node()
+    settings.VERTEX_MASTER_KEY, settings.VERTEX_MASTER_KEY_OTHER = "22" * 32, "11" * 32
+    assert "2 records are under the other master key: keep it" in check(), "the node's key, and the header"
 
 
 def test_keystore_check_refuses_a_wrong_master_key(settings: Settings) -> None:

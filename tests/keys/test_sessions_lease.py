@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from audit.models import Event
-from keys.keystore import keystore
+from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import Operation, ProtocolSession
 from keys.sessions import services, worker
 from keys.sessions.kinds import kind_of
@@ -220,6 +220,7 @@ class _Failing:
     [
         (OperationalError("gone"), "running"),
         (OSError("no space left"), "running"),
+        (KeystoreUnavailable("Vault does not answer"), "running"),
         (TypeError("a bug"), "failed"),
         (ApiError("executor_result", "no"), "failed"),
     ],

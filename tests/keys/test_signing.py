@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from keys.keystore import keystore
+from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import KeyShare, PairState, ProtocolSession
 from keys.sessions import worker
 from keys.sessions.lease import Lease, LeaseLost
+from keys.sessions.worker import api_error
 from keys.shares import pairs_open, share_keep, share_row_from_journal
-from keys.signing import SignKind, pair_check, release
+from keys.signing import SignKind, bans_finish, pair_check, release
 from mpc.errors import Abort, Blame, CheckFailed
 from mpc.sign import PairCheck
 from tests.life import Vertex, at_once
@@ -58,6 +59,35 @@ def test_a_failed_check_bans_before_anybody_hears_of_it(share: KeyShare) -> None
     event = Event.objects.latest("seq")
     assert (event.action, event.data) == ("pair.banned", {"peer": public("b").hex(), "check": "extension"})
     assert set(pairs_open(share)) == {public("c")}, "the other pair is as it was"
+
+
+def test_a_keystore_that_does_not_answer_does_not_spare_a_culprit(
+    share: KeyShare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(ref: str) -> None:
+        raise KeystoreUnavailable("Vault does not answer")
+
+    ref = str(PairState.objects.get(share=share, peer=public("b")).data_key)
+    with monkeypatch.context() as patch:
+        patch.setattr(keystore().keys, "destroy", refuse)
+        with pytest.raises(Blame):
+            pair_check(share, check(fail))
+    row = PairState.objects.get(share=share, peer=public("b"))
+    assert (row.sealed, row.data_key, row.banned_at is None) == (None, ref, False)
+    with pytest.raises(Abort, match="banned"):
+        pair_check(share, check(lambda: pytest.fail("it was checked")))
+    assert keystore().keys.exists(ref)
+    bans_finish()
+    row.refresh_from_db()
+    assert (row.data_key, keystore().keys.exists(ref)) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("error", "err_type"),
+    [(KeystoreUnavailable("Vault does not answer"), "not_ready"), (TypeError("a bug"), "internal_problem")],
+)
+def test_what_ends_a_signature_is_said_as_what_it_is(error: Exception, err_type: str) -> None:
+    assert api_error(error).err_type == err_type
 
 
 def test_a_banned_pair_is_never_checked_again(share: KeyShare) -> None:

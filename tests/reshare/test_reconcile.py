@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from audit.models import Event
-from keys.keystore import keystore
+from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import ApiUser, KeyShare, PairState, PartyIdentity, Receipt, Statement
 from keys.node import WrongKeystore
 from keys.shares import share_key_exists, share_open
@@ -106,6 +107,27 @@ def test_a_row_without_its_key_is_erased_not_repaired(said: list[bool], state: s
     assert (share.state, share.sealed_share, share.data_key) == (becomes, None, None)
     assert share.erased_at is not None
     assert Event.objects.latest("seq").action == "share.key_missing"
+
+
+def test_a_keystore_that_does_not_answer_erases_nothing(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ref: str) -> bool:
+        raise KeystoreUnavailable("Vault does not answer")
+
+    monkeypatch.setattr(keystore().keys, "exists", refuse)
+    with pytest.raises(KeystoreUnavailable):
+        reconcile.reconcile()
+    assert old_states() == ["active"] * 3
+    assert said == []
+
+
+def test_the_key_of_a_banned_pair_that_was_left_is_destroyed(said: list[bool]) -> None:
+    row = PairState.objects.filter(share=old_share("a")).first()
+    assert row is not None
+    ref = str(row.data_key)
+    PairState.objects.filter(id=row.id).update(sealed=None, banned_at=timezone.now())
+    reconcile.reconcile()
+    row.refresh_from_db()
+    assert (row.data_key, keystore().keys.exists(ref)) == (None, False)
 
 
 @pytest.mark.parametrize("lost", ["identity", "user"])
