@@ -14,7 +14,19 @@ from mpc.protocol import Frame
 from mpc.schemes import group_of
 from mpc.secret import Secret
 from mpc.wire import FrostCommitment, FrostShare, encode
-from tests.mpc.simulator import Lie, Network, blames, change, edit, flipped, identities, key, run_frost, telling
+from tests.mpc.simulator import (
+    Lie,
+    Network,
+    blames,
+    change,
+    edit,
+    flipped,
+    forged_share,
+    identities,
+    key,
+    run_frost,
+    telling,
+)
 
 PARTIES = identities("ABC")
 CULPRIT, VICTIM, BYSTANDER = (one.public for one in PARTIES)
@@ -110,7 +122,7 @@ def test_shares_that_are_wrong_by_opposite_errors_still_make_the_signature(schem
 def test_a_wrong_share_of_the_key_is_its_owners_fault(scheme: str) -> None:
     results, group = dict(key("ABC", 2, scheme)), group_of(scheme)
     mine = results[CULPRIT]
-    wrong = dataclasses.replace(mine.share, secret=Secret(group.encode_scalar(mine.share.scalar + 1)))
+    wrong = forged_share(mine.share, secret=Secret(group.encode_scalar(mine.share.scalar + 1)))
     results[CULPRIT] = dataclasses.replace(mine, share=wrong)
     assert blames(run_frost(results, PARTIES, REQUEST)[VICTIM]) == ({CULPRIT}, False)
 

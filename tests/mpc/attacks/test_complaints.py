@@ -31,6 +31,7 @@ from tests.mpc.simulator import (
     change,
     edit,
     flipped,
+    forged_share,
     identities,
     identity,
     key,
@@ -156,7 +157,7 @@ def dealers_of(wrong: dict[bytes, int]) -> dict[bytes, Any]:
     for party, more in wrong.items():
         share = results[party].share
         secret = Secret(G.encode_scalar(share.scalar + more))
-        results[party] = dataclasses.replace(results[party], share=dataclasses.replace(share, secret=secret))
+        results[party] = dataclasses.replace(results[party], share=forged_share(share, secret=secret))
     return results
 
 
