@@ -41,6 +41,16 @@ def test_every_partys_share_loads(x: int) -> None:
     assert Share.decode(share.encode()).x == x
 
 
+@pytest.mark.parametrize("x", [0, 4])
+def test_a_point_of_the_polynomial_that_is_nobodys_is_no_share(x: int) -> None:
+    """f(0), the key itself, and a fourth share of three: both fit the public points."""
+    first, second = (key("ABC", 2)[party].share.scalar for party in SHARE.identities[:2])
+    value = Secret(G.encode_scalar(first + (x - 1) * (second - first)))
+    assert G.base_mul(G.decode_scalar(value.reveal())) == evaluate(G, SHARE.feldman, x)
+    with pytest.raises(Malformed, match="coordinate"):
+        dataclasses.replace(SHARE, x=x, secret=value)
+
+
 OTHER = G.base_mul(5).to_bytes()
 LIES: dict[str, dict[str, Any]] = {
     "another version": {"version": 2},
