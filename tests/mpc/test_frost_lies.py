@@ -31,6 +31,7 @@ from tests.mpc.simulator import (
 PARTIES = identities("ABC")
 CULPRIT, VICTIM, BYSTANDER = (one.public for one in PARTIES)
 SCHEMES = ("ed25519", "bip340")
+KEYS = {scheme: key("ABC", 2, scheme) for scheme in SCHEMES}  # made before anybody lies
 BLAMED, ABORTED = "blame", "abort"
 REQUEST = FrostRequest(room="room", size=3, message=b"message")
 
@@ -82,7 +83,7 @@ def test_each_lie_has_its_verdict(scheme: str, name: str) -> None:
     lie, verdict = lies(scheme)[name]
     network = Network()
     with telling(lie):
-        outcomes = run_frost(key("ABC", 2, scheme), PARTIES, REQUEST, network)
+        outcomes = run_frost(KEYS[scheme], PARTIES, REQUEST, network)
     for honest in (VICTIM, BYSTANDER):
         if verdict == ABORTED:
             assert type(outcomes[honest]) is Abort
@@ -98,7 +99,7 @@ def test_each_lie_has_its_verdict(scheme: str, name: str) -> None:
 def test_all_liars_are_named(scheme: str) -> None:
     wrong = [dataclasses.replace(lies(scheme)["R2 z is zero"][0], culprit=party) for party in (CULPRIT, BYSTANDER)]
     with telling(*wrong):
-        outcome = run_frost(key("ABC", 2, scheme), PARTIES, REQUEST)[VICTIM]
+        outcome = run_frost(KEYS[scheme], PARTIES, REQUEST)[VICTIM]
     assert blames(outcome) == ({CULPRIT, BYSTANDER}, False)
 
 
@@ -115,12 +116,12 @@ def test_shares_that_are_wrong_by_opposite_errors_still_make_the_signature(schem
         for party, by in ((CULPRIT, 1), (BYSTANDER, -1))
     ]
     with telling(*both):
-        assert type(run_frost(key("ABC", 2, scheme), PARTIES, REQUEST)[VICTIM]) is bytes
+        assert type(run_frost(KEYS[scheme], PARTIES, REQUEST)[VICTIM]) is bytes
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_wrong_share_of_the_key_is_its_owners_fault(scheme: str) -> None:
-    results, group = dict(key("ABC", 2, scheme)), group_of(scheme)
+    results, group = dict(KEYS[scheme]), group_of(scheme)
     mine = results[CULPRIT]
     wrong = forged_share(mine.share, secret=Secret(group.encode_scalar(mine.share.scalar + 1)))
     results[CULPRIT] = dataclasses.replace(mine, share=wrong)
@@ -138,14 +139,14 @@ def test_a_split_view_of_the_commitments_blames_nobody(scheme: str) -> None:
             return [frame]
         return [Frame(1, CULPRIT, frame.receiver, make_body(PARTIES[0], frame.body[:99], other))]
 
-    outcomes = run_frost(key("ABC", 2, scheme), PARTIES, REQUEST, Network(deliver=split))
+    outcomes = run_frost(KEYS[scheme], PARTIES, REQUEST, Network(deliver=split))
     assert [type(outcomes[party]) for party in (VICTIM, BYSTANDER)] == [Abort, Abort]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_messages_of_another_session_are_not_heard(scheme: str) -> None:
     """A replayed commitment would have its nonce used twice: it is bound to the sid."""
-    results, first = key("ABC", 2, scheme), Network()
+    results, first = KEYS[scheme], Network()
     run_frost(results, PARTIES, REQUEST, first)
     old = {(frame.round, frame.sender): frame for frame in first.sent}
 
@@ -167,7 +168,7 @@ def test_a_nonce_used_twice_is_refused(scheme: str, monkeypatch: pytest.MonkeyPa
         return kept.setdefault(TH("test", secret.to_bytes(32, "big")), fresh(suite, secret, draw))
 
     monkeypatch.setattr(Nonces, "fresh", replayed)
-    results = key("ABC", 2, scheme)
+    results = KEYS[scheme]
     assert type(run_frost(results, PARTIES, REQUEST)[VICTIM]) is bytes
     with pytest.raises(RuntimeError, match="used"):
         run_frost(results, PARTIES, dataclasses.replace(REQUEST, message=b"other"))
