@@ -12,7 +12,8 @@ from mpc.hashing import TH
 from mpc.protocol import SystemRng
 from mpc.reshare import reshare
 from mpc.secret import Secret
-from mpc.shares import PairState, Share, UncheckedShare, group_of
+from mpc.schemes import group_of
+from mpc.shares import PairState, Share, UncheckedShare
 from mpc.sharing import evaluate
 from mpc.sign import SignRequest, sign
 from mpc.wire import decode, encode
