@@ -11,8 +11,8 @@ from mpc.group import SECP256K1 as G
 from mpc.hashing import TH
 from mpc.protocol import SystemRng
 from mpc.reshare import reshare
-from mpc.secret import Secret
 from mpc.schemes import group_of
+from mpc.secret import Secret
 from mpc.shares import PairState, Share, UncheckedShare
 from mpc.sharing import evaluate
 from mpc.sign import SignRequest, sign
