@@ -28,7 +28,7 @@ from keys.shares import (
 from keys.stored import possession
 from mpc.hashing import TH
 from mpc.reshare import ReshareResult
-from reshare import acceptor, ledger
+from reshare import acceptor, certificates, ledger, sharing_orders
 from reshare.look import Look, look
 from reshare.models import Reshare
 from reshare.outcome import reflect
@@ -69,6 +69,10 @@ def advance(identity: bytes, gid: bytes, *, material: Material | None = None) ->
     """Everything that may happen by itself, or was ordered, for one party and sharing; returns the last look."""
     with exclusively(identity, gid):
         done: set[Any] = set()
+        seen = look(identity, gid)
+        accepted = seen.view.acceptor.accepted
+        if accepted is not None and accepted.rid not in seen.view.facts.committed:
+            certificates.restore(identity, gid)
         while True:
             seen = look(identity, gid)
             move = next((m for m in enabled(seen.view) if _key(m) not in done and _can(m, seen, material or {})), None)
@@ -160,6 +164,11 @@ class Performance:
         view = self._seen.view
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")  # the lock is held as long as its connection lives
+        if self._move.transition.name == "adopt":
+            sharing_orders.restored_again(view.me, view.gid)
+        accepted = step.record.accepted
+        if accepted is not None and accepted != view.acceptor.accepted:
+            certificates.write(view.me, view.gid, accepted.rid)
         acceptor.replace(view.me, view.gid, expected=view.acceptor, record=step.record)
 
     def _database(self, step: Database) -> None:

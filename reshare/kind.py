@@ -205,7 +205,7 @@ class ReshareKind(SessionKind):
         row = session.reshare
         advance(bytes(row.identity.public), bytes(row.gid or b""))
         row.refresh_from_db()
-        return row.state in Reshare.ENDED
+        return row.ended_at is not None
 
 
 def _keep_from_hello(encoded: bytes) -> None:

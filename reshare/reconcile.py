@@ -12,7 +12,8 @@ from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
 from keys.shares import share_key_exists, share_row_from_journal
-from reshare import acceptor, statements
+from reshare import acceptor, certificates, statements
+from reshare.certificates import Certificate
 from reshare.executor import advance
 from reshare.receiving import told
 from vertex.errors import ApiError
@@ -36,6 +37,8 @@ def reconcile() -> None:
         entry = keystore().journal.read(name)
         if entry is not None:
             _restore(json.loads(entry))
+    for identity, gid, certificate in certificates.everywhere():
+        _accepted(identity, gid, certificate)
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
         if not share_key_exists(share):
             _without_key(share)
@@ -96,6 +99,21 @@ def _restore(record: dict[str, object]) -> None:
         audit.record(
             action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])}
         )
+
+
+def _accepted(identity: bytes, gid: bytes, certificate: Certificate) -> None:
+    """An attempt that this party has accepted and the database may have lost: its row again, and why it was
+    accepted."""
+    share = KeyShare.objects.filter(identity__public=identity, gid=gid).select_related("identity", "user").first()
+    if share is None:
+        return
+    try:
+        row = told(statements.verified(certificate.preimage), party=share, old_share=share, new_share=None)
+    except ApiError:
+        log.exception("certificate_in_journal_unusable", key=str(share.id))
+        return
+    statements.learn(row, certificate.preimage)
+    certificates.restore(identity, gid)
 
 
 def _without_key(share: KeyShare) -> None:

@@ -14,6 +14,7 @@ from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.services import in_flight, session_open
 from reshare.models import Reshare
+from reshare.orders import may_supersede
 from vertex.errors import ApiError
 
 Role = Reshare.Role
@@ -104,11 +105,17 @@ def refresh_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme
 
 def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) -> KeyShare:
     key = key_of(user=user, key_id=key_id, scheme=scheme)
-    require(key, "reshare")
+    _may_reshare(key)
     least, most = deletions_bounds(len(key.parties), key.threshold or 0)
     if deletions is not None and not least <= deletions <= most:
         raise ApiError("bad_n_and_t_params", f"deletions_required must be from {least} to {most} for this quorum")
     return key
+
+
+def _may_reshare(key: KeyShare) -> None:
+    """Raises what the share answers, unless it is an open attempt that its operator lets another one supersede."""
+    if key.state != KeyShare.State.RETIRING or key.suspended or not may_supersede(key):
+        require(key, "reshare")
 
 
 def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> list[bytes]:
@@ -146,7 +153,10 @@ def _open(
 
     def begin(session: ProtocolSession) -> None:
         locked = KeyShare.objects.select_for_update().get(id=key.id)
-        require(locked, "reshare" if old else "join")
+        if old:
+            _may_reshare(locked)
+        else:
+            require(locked, "join")
         if in_flight(locked, besides=session):
             raise ApiError("reshare_conflict", "another protocol that makes or deals this share is in flight")
         row.session = session

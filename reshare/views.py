@@ -18,9 +18,11 @@ from keys.serializers import PageSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, valid
 from reshare import orders, requests, selectors
+from reshare.decisions import decide
 from reshare.receiving import Bundle, bundle_of, receive
 from reshare.requests import Room
 from reshare.serializers import (
+    DecisionSerializer,
     JoiningSerializer,
     ReceiptsAnswer,
     ReceiptsSerializer,
@@ -168,6 +170,27 @@ class Abort(Vote):
         """This vertex's word to abort."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         orders.abort(row=row, actor=principal_in(request).actor, reason=valid(VoteSerializer, request.data)["reason"])
+        row.refresh_from_db()
+        return Response(selectors.reshare_detail(row))
+
+
+class Decide(Vote):
+    """POST /reshares/{id}/supersede, /carry, /agree, /discard"""
+
+    decision = ""
+
+    @extend_schema(request=DecisionSerializer, responses=ReshareAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """An operator's word on an attempt; with two-person approval the first one proposes it."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
+        fields = valid(DecisionSerializer, request.data)
+        decide(
+            name=self.decision,
+            row_id=row.id,
+            actor=principal_in(request).actor,
+            reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
+        )
         row.refresh_from_db()
         return Response(selectors.reshare_detail(row))
 
