@@ -20,10 +20,11 @@ from audit.labels import badge, short
 from audit.models import Deletion
 from audit.services import statement_hash
 from audit.services.people import APPROVE, PROPOSE
+from keys.receipts import MAX_RECEIPTS, Bundle
 from reshare import selectors
 from reshare.decisions import CHOICES, Choice, decide, statement_of, suspended
 from reshare.models import Reshare
-from reshare.receiving import MAX_RECEIPTS, Bundle, bundle_of, receive
+from reshare.receiving import bundle_of, receive
 from vertex.errors import ApiError
 
 _TONES = {

@@ -1,7 +1,8 @@
-"""The commit certificate of what this party has accepted, signed receipts and preimage, in the keystore's journal: a
-restored database can still show others why it erased (lifecycle.md, the acceptor record)."""
+"""Certificates in the keystore's journal, signed receipts and preimage: what committed the ballot that this party has
+accepted, and what completed the attempt whose share it uses. A restored database learns both again, from no peer."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 
 import msgspec
 from django.db import transaction
@@ -11,50 +12,61 @@ from keys.keystore import keystore
 from keys.models import Statement
 
 
+class Of(StrEnum):
+    """What a certificate shows."""
+
+    COMMIT = "commit"
+    COMPLETION = "completion"
+
+
+_MADE_OF = {Of.COMMIT: receipts.CONFIRMED, Of.COMPLETION: receipts.DELETED}
+
+
 class Certificate(msgspec.Struct, frozen=True, array_like=True):
-    """`receipts`: the encoded CONFIRMED that committed `rid`; `preimage` of the digest that they sign."""
+    """`receipts`: the encoded CONFIRMED or DELETED about `rid`; `preimage` of the digest that they sign."""
 
     rid: bytes
     receipts: tuple[bytes, ...]
     preimage: bytes
 
 
-def name(identity: bytes, gid: bytes) -> str:
-    """Journal entry of a party's certificate for one sharing."""
-    return f"certificate/{identity.hex()}/{gid.hex()}"
+def _name(of: Of, identity: bytes, gid: bytes) -> str:
+    return f"{of}/{identity.hex()}/{gid.hex()}"
 
 
-def write(identity: bytes, gid: bytes, rid: bytes) -> None:
-    """Before `rid` is accepted: keep what committed it, as it is held now. One that knows the commit from its journal
-    alone leaves what stands there."""
-    confirmed = tuple(encoded for encoded, receipt in receipts.held(rid) if receipt.kind == receipts.CONFIRMED)
+def write(of: Of, *, identity: bytes, gid: bytes, rid: bytes) -> None:
+    """Keep what is held now, durable on return; `gid` is the old sharing's. Less than what stands there about the same
+    attempt does not replace it: a party may know of a commit from its journal alone."""
+    made_of = tuple(encoded for encoded, receipt in receipts.held(rid) if receipt.kind == _MADE_OF[of])
     statement = Statement.objects.filter(subject=rid).first()
-    known = read(identity, gid)
-    if statement is None or (known is not None and known.rid == rid and set(confirmed) <= set(known.receipts)):
+    known = read(of, identity, gid)
+    if statement is None or (known is not None and known.rid == rid and set(made_of) <= set(known.receipts)):
         return
-    entry = Certificate(rid, confirmed, bytes(statement.preimage))
-    keystore().journal.replace(name(identity, gid), msgspec.msgpack.encode(entry))
+    entry = Certificate(rid, made_of, bytes(statement.preimage))
+    keystore().journal.replace(_name(of, identity, gid), msgspec.msgpack.encode(entry))
 
 
-def read(identity: bytes, gid: bytes) -> Certificate | None:
-    """The certificate of the last accepted ballot."""
-    data = keystore().journal.read(name(identity, gid))
+def read(of: Of, identity: bytes, gid: bytes) -> Certificate | None:
+    """The certificate about a party's sharing, if there is one."""
+    data = keystore().journal.read(_name(of, identity, gid))
     return msgspec.msgpack.decode(data, type=Certificate) if data is not None else None
 
 
-def restore(identity: bytes, gid: bytes) -> bool:
-    """Put the receipts of the certificate back into the database; whether one was missing there."""
-    certificate = read(identity, gid)
-    if certificate is None:
-        return False
-    with transaction.atomic():
-        return sum(receipts.keep(encoded, receipts.parse(encoded)) for encoded in certificate.receipts) > 0
+def restore(identity: bytes, gid: bytes) -> None:
+    """Put the receipts of both certificates back into the database."""
+    for of in Of:
+        certificate = read(of, identity, gid)
+        if certificate is not None:
+            with transaction.atomic():
+                for encoded in certificate.receipts:
+                    receipts.keep(encoded, receipts.parse(encoded))
 
 
 def everywhere() -> Iterator[tuple[bytes, bytes, Certificate]]:
     """(identity, gid, certificate) of every one in the journal."""
-    for entry in keystore().journal.list("certificate/"):
-        _, identity, gid = entry.split("/")
-        found = read(bytes.fromhex(identity), bytes.fromhex(gid))
-        if found is not None:
-            yield bytes.fromhex(identity), bytes.fromhex(gid), found
+    for of in Of:
+        for entry in keystore().journal.list(f"{of}/"):
+            _, identity, gid = entry.split("/")
+            found = read(of, bytes.fromhex(identity), bytes.fromhex(gid))
+            if found is not None:
+                yield bytes.fromhex(identity), bytes.fromhex(gid), found

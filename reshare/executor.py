@@ -29,6 +29,7 @@ from keys.stored import possession
 from mpc.hashing import TH
 from mpc.reshare import ReshareResult
 from reshare import acceptor, certificates, ledger, sharing_orders
+from reshare.certificates import Of
 from reshare.look import Look, look
 from reshare.models import Reshare
 from reshare.outcome import reflect
@@ -168,7 +169,7 @@ class Performance:
             sharing_orders.restored_again(view.me, view.gid)
         accepted = step.record.accepted
         if accepted is not None and accepted != view.acceptor.accepted:
-            certificates.write(view.me, view.gid, accepted.rid)
+            certificates.write(Of.COMMIT, identity=view.me, gid=view.gid, rid=accepted.rid)
         acceptor.replace(view.me, view.gid, expected=view.acceptor, record=step.record)
 
     def _database(self, step: Database) -> None:
@@ -203,6 +204,8 @@ class Performance:
             return False
         fields: dict[str, Any] = {"state": state}
         if state == New.ACTIVE:
+            view = self._seen.view
+            certificates.write(Of.COMPLETION, identity=view.me, gid=view.gid, rid=rid)
             fields["activated_at"] = timezone.now()
         elif state == New.DISCARDED:
             fields |= {"sealed_share": None, "data_key": None, "erased_at": timezone.now()}

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit import services as audit
+from keys import keygen_receipts
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
@@ -38,7 +39,7 @@ def reconcile() -> None:
         if entry is not None:
             _restore(json.loads(entry))
     for identity, gid, certificate in certificates.everywhere():
-        _accepted(identity, gid, certificate)
+        _certified(identity, gid, certificate)
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
         if not share_key_exists(share):
             _without_key(share)
@@ -84,7 +85,10 @@ def _restore(record: dict[str, object]) -> None:
             )
         return
     extra = record.get("extra")
-    if isinstance(extra, dict) and "preimage" in extra:
+    if isinstance(extra, dict) and "sid" in extra and "preimage" in extra:
+        sid, digest, preimage = (bytes.fromhex(text) for text in (extra["sid"], record["digest"], extra["preimage"]))
+        keygen_receipts.restored(share, sid=sid, digest=digest, preimage=preimage)
+    elif isinstance(extra, dict) and "preimage" in extra:
         try:
             row = told(
                 statements.verified(bytes.fromhex(extra["preimage"])),
@@ -101,17 +105,20 @@ def _restore(record: dict[str, object]) -> None:
         )
 
 
-def _accepted(identity: bytes, gid: bytes, certificate: Certificate) -> None:
-    """An attempt that this party has accepted and the database may have lost: its row again, and why it was
-    accepted."""
-    share = KeyShare.objects.filter(identity__public=identity, gid=gid).select_related("identity", "user").first()
-    if share is None:
-        return
+def _certified(identity: bytes, gid: bytes, certificate: Certificate) -> None:
+    """An attempt that this party has accepted, or whose share it uses, and that the database may have lost: its row
+    again, and what shows it."""
+    shares = KeyShare.objects.filter(identity__public=identity).select_related("identity", "user")
+    old = shares.filter(gid=gid).first()
     try:
-        row = told(statements.verified(certificate.preimage), party=share, old_share=share, new_share=None)
+        statement = statements.verified(certificate.preimage)
     except ApiError:
-        log.exception("certificate_in_journal_unusable", key=str(share.id))
+        log.exception("certificate_in_journal_unusable", gid=gid.hex())
         return
+    party = old or shares.filter(gid=statement.gid_new).first()
+    if party is None:
+        return
+    row = told(statement, party=party, old_share=old, new_share=None if old else party)
     statements.learn(row, certificate.preimage)
     certificates.restore(identity, gid)
 

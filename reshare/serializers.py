@@ -7,7 +7,6 @@ from rest_framework import serializers
 from keys.serializers import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
 from reshare.alarms import Alarm
 from reshare.models import Reshare
-from reshare.receiving import MAX_RECEIPTS
 
 
 class ReshareSerializer(IdListMixin, RoomSerializer):
@@ -46,13 +45,6 @@ class DecisionSerializer(serializers.Serializer[Any]):
 
     reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
     statement_hash = HexField(required=False, allow_null=True)
-
-
-class ReceiptsSerializer(serializers.Serializer[Any]):
-    """Receipts as another vertex gave them, with the preimage that they sign."""
-
-    receipts = serializers.ListField(child=HexField(), max_length=MAX_RECEIPTS, allow_empty=True)
-    preimage = HexField(required=False, allow_null=True)
 
 
 class PartyAnswer(serializers.Serializer[Any]):
@@ -143,12 +135,3 @@ class ReshareAnswer(ReshareLineAnswer):
 class ReshareListAnswer(serializers.Serializer[Any]):
     results = ReshareLineAnswer(many=True)
     next = serializers.CharField(allow_null=True)
-
-
-class ReceiptsAnswer(serializers.Serializer[Any]):
-    receipts = serializers.ListField(child=serializers.CharField())
-    preimage = serializers.CharField(allow_null=True)
-
-
-class ReceivedAnswer(serializers.Serializer[Any]):
-    new = serializers.IntegerField()

@@ -13,20 +13,18 @@ from rest_framework.serializers import Serializer
 from keys import operations
 from keys.auth import principal_in, user_in
 from keys.models import Operation
+from keys.receipts import Bundle
 from keys.selectors import page_after
-from keys.serializers import PageSerializer
+from keys.serializers import PageSerializer, ReceiptsAnswer, ReceiptsSerializer, ReceivedAnswer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, valid
 from reshare import orders, requests, selectors
 from reshare.decisions import decide
-from reshare.receiving import Bundle, bundle_of, receive
+from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
 from reshare.serializers import (
     DecisionSerializer,
     JoiningSerializer,
-    ReceiptsAnswer,
-    ReceiptsSerializer,
-    ReceivedAnswer,
     RefreshSerializer,
     ReshareAnswer,
     ReshareListAnswer,
@@ -203,8 +201,7 @@ class Receipts(ApiView):
         """All receipts that this vertex holds about a reshare, to be carried to the others."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
-        preimage = bundle.preimage.hex() if bundle.preimage is not None else None
-        return Response({"receipts": [each.hex() for each in bundle.receipts], "preimage": preimage})
+        return Response(bundle.to_data())
 
     @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
     def post(self, request: Request, name: str) -> Response:
