@@ -41,7 +41,7 @@ def alarms_of(row: Reshare, attempt: Attempt, state: Reshare.State, view: View, 
         found.add(Alarm.TWO_FACES)
     if view.acceptor.restored and state not in (State.CLEAN, State.ABORTED, State.SUPERSEDED):
         found.add(Alarm.RESTORED)
-    return sorted(found)
+    return sorted(str(alarm) for alarm in found)
 
 
 def _passed(since: datetime | None, seconds: int, now: datetime) -> bool:

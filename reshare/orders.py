@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 
@@ -107,9 +108,17 @@ def confirms_itself(row: Reshare) -> bool:
     return policy.confirms_deletion if policy is not None else refresh
 
 
+def hangs(key: KeyShare) -> bool:
+    """Whether an attempt at this share's sharing has no known end."""
+    return _open_attempts(key).exists()
+
+
 def may_supersede(key: KeyShare) -> bool:
     """Whether another attempt at this sharing may begin although one has not ended: their operator has said so of every
     open one. Whether it may be dealt is the rule's to say, from the journal."""
-    rows = Reshare.objects.filter(identity=key.identity_id, gid=key.gid, rid__isnull=False, state__in=Reshare.OPEN)
-    orders = list(rows.values_list("orders", flat=True))
+    orders = list(_open_attempts(key).values_list("orders", flat=True))
     return bool(orders) and all(str(OrderKind.SUPERSEDE) in each for each in orders)
+
+
+def _open_attempts(key: KeyShare) -> QuerySet[Reshare]:
+    return Reshare.objects.filter(identity=key.identity_id, gid=key.gid, rid__isnull=False, state__in=Reshare.OPEN)

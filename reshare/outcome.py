@@ -66,12 +66,9 @@ def _reflect_suspension(seen: Look) -> None:
     why = RESTORED if seen.view.acceptor.restored and not seen.view.ordered(OrderKind.AGREE) else ""
     shares = [seen.old_share, *(row.new_share for row in seen.rows.values())]
     for share in shares:
-        if (
-            share is None
-            or share.state not in SIGNING
-            or share.suspended == why
-            or share.suspended not in ("", RESTORED)
-        ):
+        if share is None or share.suspended not in ("", RESTORED) or share.suspended == why:
+            continue
+        if why and share.state not in SIGNING:
             continue
         with transaction.atomic():
             KeyShare.objects.filter(id=share.id).update(suspended=why)

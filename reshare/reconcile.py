@@ -15,6 +15,7 @@ from keys.node import ensure_node
 from keys.shares import share_key_exists, share_row_from_journal
 from reshare import acceptor, certificates, statements
 from reshare.certificates import Certificate
+from reshare.decommission import decommissioned
 from reshare.executor import advance
 from reshare.receiving import told
 from vertex.errors import ApiError
@@ -45,7 +46,8 @@ def reconcile() -> None:
             _without_key(share)
     failures: list[Exception] = []
     for identity, gid in acceptor.all_records():
-        if PartyIdentity.objects.filter(public=identity).exists():
+        party = PartyIdentity.objects.filter(public=identity).first()
+        if party is not None and not decommissioned(party):
             try:
                 advance(identity, gid)
             except Exception as error:
@@ -86,7 +88,9 @@ def _restore(record: dict[str, object]) -> None:
         return
     extra = record.get("extra")
     if isinstance(extra, dict) and "sid" in extra and "preimage" in extra:
-        sid, digest, preimage = (bytes.fromhex(text) for text in (extra["sid"], record["digest"], extra["preimage"]))
+        sid, digest, preimage = (
+            bytes.fromhex(text) for text in (extra["sid"], str(record["digest"]), extra["preimage"])
+        )
         keygen_receipts.restored(share, sid=sid, digest=digest, preimage=preimage)
     elif isinstance(extra, dict) and "preimage" in extra:
         try:

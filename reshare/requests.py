@@ -14,7 +14,7 @@ from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.services import in_flight, session_open
 from reshare.models import Reshare
-from reshare.orders import may_supersede
+from reshare.orders import hangs, may_supersede
 from vertex.errors import ApiError
 
 Role = Reshare.Role
@@ -113,9 +113,13 @@ def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) 
 
 
 def _may_reshare(key: KeyShare) -> None:
-    """Raises what the share answers, unless it is an open attempt that its operator lets another one supersede."""
-    if key.state != KeyShare.State.RETIRING or key.suspended or not may_supersede(key):
-        require(key, "reshare")
+    """Raises what the share answers. While an attempt hangs two kinds of shares answer otherwise: one whose operator
+    lets another attempt supersede it deals again, and one that is gone takes part for its new share alone."""
+    if key.state == KeyShare.State.RETIRING and not key.suspended and may_supersede(key):
+        return
+    if key.state in (KeyShare.State.SUPERSEDED, KeyShare.State.ERASED) and hangs(key):
+        return
+    require(key, "reshare")
 
 
 def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> list[bytes]:

@@ -12,6 +12,7 @@ def _routes(scheme: str) -> list[object]:
         path(f"{scheme}/reshare/existing-party", views.Existing.as_view(scheme=scheme)),
         path(f"{scheme}/reshare/new-party", views.Joining.as_view(scheme=scheme)),
         path(f"{scheme}/reshare/departing-party", views.Departing.as_view(scheme=scheme)),
+        path(f"{scheme}/delete-key-share/<str:key_id>", views.Delete.as_view(scheme=scheme)),
         path(f"{scheme}/refresh", views.Refresh.as_view(scheme=scheme)),
     ]
 

@@ -17,8 +17,8 @@ from keys.receipts import Bundle
 from keys.selectors import page_after
 from keys.serializers import PageSerializer, ReceiptsAnswer, ReceiptsSerializer, ReceivedAnswer
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.views.base import ApiView, valid
-from reshare import orders, requests, selectors
+from keys.views.base import ApiView, key_id_of, valid
+from reshare import deleting, orders, requests, selectors
 from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
@@ -33,7 +33,7 @@ from reshare.serializers import (
 )
 from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
 
 F = TypeVar("F", bound=Callable[..., Response])
 
@@ -109,6 +109,24 @@ class Refresh(ProtocolCall):
     def post(self, request: Request) -> Response:
         """New shares for the same quorum under the same public key."""
         return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
+
+
+class Delete(ApiView):
+    """DELETE /{s}/delete-key-share/{key_id}"""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()})
+    def delete(self, request: Request, key_id: str) -> Response:
+        """Irreversible. An active share is erased; of a retiring one it is this vertex's word to delete it."""
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            deleting.delete_request(
+                user=user_in(request), operation=operation, key_id=key_id_of(key_id), scheme=self.scheme
+            )
+
+        return operations.perform(request, action=f"{self.scheme}.delete", start=start)
 
 
 class Reshares(ApiView):
