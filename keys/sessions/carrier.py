@@ -70,10 +70,8 @@ def _outgoing(session: ProtocolSession, party: str, subjects: list[bytes]) -> tu
         for subject in subjects
         for encoded, _ in receipts.held(subject)
     ]
-    held += [
-        (STATEMENT + bytes(row.digest).hex(), bytes(row.preimage))
-        for row in Statement.objects.filter(subject=bytes(session.sid or b""))
-    ]
+    statements = Statement.objects.filter(subject=bytes(session.sid or b""))
+    held += [(STATEMENT + bytes(row.digest).hex(), bytes(row.preimage)) for row in statements]
     for slot, body in held:
         if slot in posted:
             continue

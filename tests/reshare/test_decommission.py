@@ -1,4 +1,4 @@
-"""A party's identity key is kept until every party of the new quorum has said `COMPLETED`, and no longer than wanted."""
+"""A party's identity key is kept until every party of the new quorum has said `COMPLETED`."""
 
 from io import StringIO
 
