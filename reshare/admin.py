@@ -77,7 +77,9 @@ def _choices(row: Reshare, decisions: list[dict[str, Any]], word: tuple[str, Wor
         name = each["decision"]
         if each["open"]:
             form = word[1] if word is not None and word[0] == name else word_form(name, row)
-            found.append({**each, "title": CHOICES[name].title, "meaning": CHOICES[name].meaning, "form": form})
+            urgent = name == "agree" or bool(row.alarms or each["proposed_by"] or form.is_bound)
+            told = {"title": CHOICES[name].title, "meaning": CHOICES[name].meaning, "urgent": urgent}
+            found.append({**each, **told, "form": form})
     return found
 
 

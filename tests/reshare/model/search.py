@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 
 class Level(NamedTuple):
-    """The states first reached after so many moves, sorted, each with the row of one a level before that leads there."""
+    """The states first reached after so many moves, sorted, each with the row before that leads there."""
 
     keys: Keys
     parents: Array
