@@ -12,7 +12,7 @@ from keys import keygen_receipts
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
-from keys.shares import share_key_exists, share_row_from_journal
+from keys.shares import ShareUnusable, share_key_exists, share_row_from_journal
 from reshare import acceptor, certificates, statements
 from reshare.certificates import Certificate
 from reshare.decommission import decommissioned
@@ -88,10 +88,15 @@ def _restore(record: dict[str, object]) -> None:
         return
     extra = record.get("extra")
     if isinstance(extra, dict) and "sid" in extra and "preimage" in extra:
-        sid, digest, preimage = (
-            bytes.fromhex(text) for text in (extra["sid"], str(record["digest"]), extra["preimage"])
-        )
-        keygen_receipts.restored(share, sid=sid, digest=digest, preimage=preimage)
+        try:
+            keygen_receipts.restored(
+                share,
+                sid=bytes.fromhex(extra["sid"]),
+                digest=bytes.fromhex(str(record["digest"])),
+                preimage=bytes.fromhex(extra["preimage"]),
+            )
+        except ShareUnusable:  # its key is gone: the row is marked below
+            log.exception("keygen_not_restored", key=str(share.id))
     elif isinstance(extra, dict) and "preimage" in extra:
         try:
             row = told(
