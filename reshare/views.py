@@ -125,6 +125,7 @@ class Delete(ApiView):
             deleting.delete_request(
                 user=user_in(request), operation=operation, key_id=key_id_of(key_id), scheme=self.scheme
             )
+            operation.refresh_from_db()  # it may be answered already
 
         return operations.perform(request, action=f"{self.scheme}.delete", start=start)
 
