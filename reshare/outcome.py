@@ -49,15 +49,16 @@ def _reflect_conflicts(seen: Look) -> None:
         for rid in {conflict.first.rid, conflict.second.rid}:
             found.setdefault(rid, []).append(named)
             proofs.setdefault(rid, []).append([encode_keygen_id(conflict.party), *proof])
-    for rid, pairs in found.items():
-        row, all_named = seen.rows[rid], sorted(pairs)
+    for rid, row in seen.rows.items():
+        # A deletion below a promise is none once the certificate that it answered has come here too.
+        all_named = sorted(found.get(rid, []))
         if all_named == row.conflicts:
             continue
         with transaction.atomic():
             Reshare.objects.filter(id=row.id).update(conflicts=all_named)
             log.error("receipts_conflict", reshare=str(row.id), conflicts=all_named)
             audit.record(
-                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": proofs[rid]}
+                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": proofs.get(rid, [])}
             )
 
 

@@ -92,6 +92,8 @@ class Judge:
             heard = [receipt._replace(party=b"accused") for receipt in own]
             for index, number in enumerate(others):
                 heard += [receipt._replace(party=bytes([index])) for receipt in self.world.said[number]]
+            # A liar's deletions may be part of the certificate that it answered, and went along with it.
+            heard += [receipt for receipt in self.world.lies if receipt.kind == Kind.DELETED]
             found = any(conflict.party == b"accused" for conflict in conflicts(self.world.attempts, heard))
             self._accused[key] = found
         return found

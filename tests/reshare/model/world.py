@@ -144,12 +144,13 @@ class World:
         self._known: dict[tuple[tuple[int, ...], ...], int] = {}
         self._numbers: dict[tuple[Knowledge, ...], int] = {}
         self.knowledges: list[tuple[Knowledge, ...]] = []
+        self.lies = frozenset(self._lies()) if size.liar else frozenset()
         self.knowing = Knowing(
             self.attempts,
             names,
             dealers=size.t + size.extra,
             highest=size.highest,
-            lies=frozenset(self._lies()) if size.liar else frozenset(),
+            lies=self.lies,
             reordered=size.explicit,
         )
         self.start: State = tuple(self.intern(self._fresh(role)) for role in roles)
@@ -200,7 +201,7 @@ class World:
             for name, identifier in zip(self.names, state, strict=False)
             for receipt in self.locals[identifier].sent
         }
-        return frozenset(found | (set(self._lies()) if self.size.liar else set()))
+        return frozenset(found) | self.lies
 
     def _lies(self) -> Iterator[Receipt]:
         every = [Ballot(k, rid) for k in range(1, self.size.highest + 1) for rid in self.rids]
