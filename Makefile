@@ -9,7 +9,7 @@ INSTALLED := $(VENV)/.installed
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
 	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
 
-.PHONY: install demo test cluster bench coverage mutants lint format lock clean
+.PHONY: install demo test model cluster bench coverage mutants lint format lock clean
 
 install: $(INSTALLED)
 
@@ -23,6 +23,10 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PY) -m tests.stages
+
+# The commit rule at the sizes that take longer than a test run may; WORDS="2-of-3 liar" names some of them.
+model: $(INSTALLED)
+	$(PY) -m tests.reshare.model $(WORDS)
 
 cluster: $(INSTALLED)
 	@exec $(PY) -m cluster --parties $(PARTIES)

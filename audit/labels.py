@@ -23,6 +23,7 @@ TONES = {
     "departing": "bad",
     "exists": "warn",
     "joining": "busy",
+    "open": "good",
 }
 _HEAD, _TAIL = 10, 6
 

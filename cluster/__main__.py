@@ -14,6 +14,8 @@ from cluster.process import StartError
 
 # What a user may set for all vertices of a cluster; the rest is the launcher's to decide.
 TUNABLE = (
+    "VERTEX_CLEAN_BY",
+    "VERTEX_COMPLETE_BY",
     "VERTEX_LEASE",
     "VERTEX_LOG_LEVEL",
     "VERTEX_STORE_BY",

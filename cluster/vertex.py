@@ -86,9 +86,7 @@ class Vertex:
         elif process == WORKER:
             celery = python("-m", "celery", "-A", "vertex", "worker", "-P", "threads", "-c", "64")
             queues = ["--prefetch-multiplier", "1", "-Q", "sign,protocol,life", "-n", f"{self.name}@%h"]
-            # Only workers open the keystore.
-            keys = {"VERTEX_KEYSTORE": str(self.keystore), "VERTEX_MASTER_KEY": self.master_key}
-            self._spawn(WORKER, [*celery, *queues], env=keys)
+            self._spawn(WORKER, [*celery, *queues], env=self.worker_env)
         else:
             self._spawn(LISTEN, python("manage.py", "listen"))
 
@@ -135,6 +133,11 @@ class Vertex:
             "VERTEX_PUBLIC_URL": self.url,
             **self.settings,
         }
+
+    @property
+    def worker_env(self) -> dict[str, str]:
+        """The environment of what opens the keystore: workers, and commands as operators run them."""
+        return self._env() | {"VERTEX_KEYSTORE": str(self.keystore), "VERTEX_MASTER_KEY": self.master_key}
 
     @property
     def dead(self) -> list[Child]:

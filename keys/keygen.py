@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -14,6 +15,7 @@ from django.utils import timezone
 from audit import services as audit
 from keys import operations, receipts
 from keys.actions import require
+from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Statement
 from keys.relays import resolve
 from keys.selectors import key_of
@@ -104,7 +106,7 @@ class KeygenKind(SessionKind):
 
     def finish(self, session: ProtocolSession, lease: Lease, result: KeygenResult) -> None:
         key = session.share
-        extra = {"sid": result.sid.hex()}
+        extra = {"sid": result.sid.hex(), "preimage": result.preimage.hex()}
         record = share_keep(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra=extra)
         with transaction.atomic():
             key, changed = share_row_from_journal(record)
@@ -135,6 +137,7 @@ def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> b
     stored = stored_parties(subject=sid, scheme=facts.scheme, digest=facts.digest, public_shares=public_shares)
     if stored != set(facts.identities):
         return False
+    _journal_complete(key, sid)
     with transaction.atomic():
         rows = KeyShare.objects.filter(id=key.id, state=State.QUARANTINED).update(
             state=State.ACTIVE, activated_at=timezone.now()
@@ -150,3 +153,15 @@ def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> b
                 data={"gid": facts.gid.hex(), "public_key": facts.public_key.hex()},
             )
     return True
+
+
+def journal_complete_name(key: KeyShare, sid: bytes) -> str:
+    """Journal entry of a finished keygen: `STORED` of all parties (a list of encoded receipts)."""
+    return f"keygen/{bytes(key.identity.public).hex()}/{sid.hex()}"
+
+
+def _journal_complete(key: KeyShare, sid: bytes) -> None:
+    """Before the key is active: a restored database then needs nobody to know again that all have stored."""
+    name, journal = journal_complete_name(key, sid), keystore().journal
+    if journal.read(name) is None:
+        journal.replace(name, msgspec.msgpack.encode([encoded for encoded, _ in receipts.held(sid)]))

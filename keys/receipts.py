@@ -5,6 +5,7 @@ bytes under the tag ``receipt``, so no canonical form is needed to verify it. Wh
 applies it; here it is only made, checked for form and signature, and kept.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from mpc.identity import Identity, verify
 TAG = "receipt"
 MAX_K = 2**31 - 2  # as in a reshare's hello
 MAX_BYTES = 262_144
+MAX_RECEIPTS = 1_000  # in one call
 MAX_PER_SIGNER = 64  # receipts of one kind, subject and party: an honest one signs a handful, a liar without end
 STORED, FAILED, CONFIRMED, ABORTED = "STORED", "FAILED", "CONFIRMED", "ABORTED"
 PROMISED, DELETED, COMPLETED = "PROMISED", "DELETED", "COMPLETED"
@@ -40,6 +42,21 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     digest: bytes  # 32, or empty
     party: bytes  # 32: the signer's identity
     body: dict[str, Any]  # what this kind adds (a proof, a method, checks, hellos …)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What `GET …/receipts` gives and `POST` takes: receipts, and the preimage of the digest that they sign."""
+
+    receipts: list[bytes]
+    preimage: bytes | None
+
+    def to_data(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {
+            "receipts": [each.hex() for each in self.receipts],
+            "preimage": self.preimage.hex() if self.preimage is not None else None,
+        }
 
 
 class _Signed(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

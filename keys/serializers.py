@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from keys.hashes import HASH_ALGOS
 from keys.models import Operation
+from keys.receipts import MAX_RECEIPTS
 from mpc.derive import parse_path
 
 MAX_NAME = 200
@@ -308,3 +309,19 @@ class HeadAnswer(serializers.Serializer[Any]):
     time = serializers.DateTimeField()
     statement = serializers.CharField(help_text="What is signed, as it was signed.")
     signature = serializers.CharField(help_text="ECDSA P-256 with SHA-256, DER, hex.")
+
+
+class ReceiptsSerializer(serializers.Serializer[Any]):
+    """Receipts as another vertex gave them, with the preimage that they sign."""
+
+    receipts = serializers.ListField(child=HexField(), max_length=MAX_RECEIPTS, allow_empty=True)
+    preimage = HexField(required=False, allow_null=True)
+
+
+class ReceiptsAnswer(serializers.Serializer[Any]):
+    receipts = serializers.ListField(child=serializers.CharField())
+    preimage = serializers.CharField(allow_null=True)
+
+
+class ReceivedAnswer(serializers.Serializer[Any]):
+    new = serializers.IntegerField()

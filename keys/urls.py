@@ -28,6 +28,7 @@ urlpatterns = [
     path("bip340/derive-tweak-pubkey", keys.Bip340Derive.as_view()),
     path("keys", keys.Keys.as_view()),
     path("keys/<str:key_id>", keys.Key.as_view()),
+    path("keys/<str:key_id>/receipts", keys.KeygenReceipts.as_view()),
     path("create-room", rooms.CreateRoom.as_view()),
     path("operations/<str:operation_id>", operations.OperationView.as_view()),
     path("admin/create-user", admin.CreateUser.as_view()),

@@ -6,8 +6,12 @@ class ReshareConfig(AppConfig):
     verbose_name = "Reshare"
 
     def ready(self) -> None:
+        from prometheus_client import REGISTRY
+
         from keys.sessions.kinds import register
         from reshare import orders  # noqa: F401 (its receivers)
+        from reshare.alarms import AlarmCollector
         from reshare.kind import ReshareKind
 
         register(ReshareKind())
+        REGISTRY.register(AlarmCollector())

@@ -4,9 +4,7 @@ The process may die between any two steps: the next look finds what is left to d
 works on a party's sharing; the acceptor record is compared before it is replaced.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -26,9 +24,10 @@ from keys.shares import (
     share_row_from_journal,
 )
 from keys.stored import possession
-from mpc.hashing import TH
 from mpc.reshare import ReshareResult
-from reshare import acceptor, ledger
+from reshare import acceptor, certificates, ledger, sharing_orders
+from reshare.certificates import Of
+from reshare.exclusive import exclusively
 from reshare.look import Look, look
 from reshare.models import Reshare
 from reshare.outcome import reflect
@@ -55,8 +54,6 @@ _NEW_FROM = {
 }
 
 
-# Threads of one process wait for each other here, without a database connection.
-_WAITING = tuple(Lock() for _ in range(64))
 # An ABORTED with the hellos of a big room would be no receipt any more; it then goes without.
 MAX_HELLOS = receipts.MAX_BYTES // 2
 
@@ -69,6 +66,10 @@ def advance(identity: bytes, gid: bytes, *, material: Material | None = None) ->
     """Everything that may happen by itself, or was ordered, for one party and sharing; returns the last look."""
     with exclusively(identity, gid):
         done: set[Any] = set()
+        seen = look(identity, gid)
+        accepted = seen.view.acceptor.accepted
+        if accepted is not None and accepted.rid not in seen.view.facts.committed:
+            certificates.restore(identity, gid)
         while True:
             seen = look(identity, gid)
             move = next((m for m in enabled(seen.view) if _key(m) not in done and _can(m, seen, material or {})), None)
@@ -81,28 +82,6 @@ def advance(identity: bytes, gid: bytes, *, material: Material | None = None) ->
                 log.info("acceptor_record_changed", gid=gid.hex())
         reflect(seen)
         return seen
-
-
-@contextmanager
-def exclusively(identity: bytes, gid: bytes) -> Iterator[None]:
-    """One worker at a time for a party's sharing: an advisory lock of the database session.
-
-    It is lost with its connection; the acceptor record is therefore replaced only after a query on that connection.
-    """
-    number = int.from_bytes(TH("advance", identity, gid)[:8], "big", signed=True)
-    mine = _WAITING[number % len(_WAITING)]
-    if not mine.acquire(blocking=False):
-        connection.close()
-        mine.acquire()
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [number])
-            try:
-                yield
-            finally:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [number])
-    finally:
-        mine.release()
 
 
 def _key(move: Move) -> tuple[str, bytes, Any, Any]:
@@ -160,6 +139,11 @@ class Performance:
         view = self._seen.view
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")  # the lock is held as long as its connection lives
+        if self._move.transition.name == "adopt":
+            sharing_orders.restored_again(view.me, view.gid)
+        accepted = step.record.accepted
+        if accepted is not None and accepted != view.acceptor.accepted:
+            certificates.write(Of.COMMIT, identity=view.me, gid=view.gid, rid=accepted.rid)
         acceptor.replace(view.me, view.gid, expected=view.acceptor, record=step.record)
 
     def _database(self, step: Database) -> None:
@@ -167,12 +151,19 @@ class Performance:
         with transaction.atomic():
             if step.old is not None and self._set_old(step.old):
                 changed["old_share"] = step.old
+                if self._move.transition.name == "give up":
+                    changed["statement"] = self._given_up()
             if step.new is not None and self._set_new(*step.new):
                 changed["new_share"] = step.new[1]
             if step.ledger is not None and self._set_ledger(*step.ledger):
                 changed["ledger"] = step.ledger[1]
             if changed:
                 self._event(self._move.transition.name.replace(" ", "_"), **changed)
+
+    def _given_up(self) -> str:
+        """What outlives a share that its user deleted: its party's signature (hex) that it has none of this sharing."""
+        me = identity_open(PartyIdentity.objects.get(public=self._seen.view.me))
+        return me.sign("given-up", self._seen.view.gid).hex()
 
     def _set_old(self, state: Old) -> bool:
         share = self._seen.old_share
@@ -194,6 +185,8 @@ class Performance:
             return False
         fields: dict[str, Any] = {"state": state}
         if state == New.ACTIVE:
+            view = self._seen.view
+            certificates.write(Of.COMPLETION, identity=view.me, gid=view.gid, rid=rid)
             fields["activated_at"] = timezone.now()
         elif state == New.DISCARDED:
             fields |= {"sealed_share": None, "data_key": None, "erased_at": timezone.now()}

@@ -23,6 +23,7 @@ from reshare import statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
+from reshare.old_quorums import old_quorum_of
 
 Role, Run, State = Reshare.Role, Reshare.Run, Reshare.State
 
@@ -37,8 +38,9 @@ class ReshareKind(SessionKind):
         row = session.reshare
         identity, old = row.identity, row.old_share
         may_deal = old is not None and old.state in (KeyShare.State.ACTIVE, KeyShare.State.RETIRING)
-        if old is not None and not may_deal:
-            raise Abort(f"the old share of this party is {old.state}")
+        known = old_quorum_of(old) if old is not None and not may_deal else None
+        if old is not None and not may_deal and known is None:
+            raise Abort(f"the old share of this party is {old.state}, and nothing is left that tells of its quorum")
         expected = session.params.get("expected_pubkey")
         config = ReshareConfig(
             room=session.room,
@@ -55,6 +57,7 @@ class ReshareKind(SessionKind):
             receipts=tuple(bytes.fromhex(each) for each in session.params["receipts"]),
             expected_pubkey=bytes.fromhex(expected) if expected else None,
             old_threshold=session.params.get("old_threshold"),
+            old_quorum=known,
         )
         return reshare(identity_open(identity), config, share_open(old) if old is not None and may_deal else None, rng)
 
@@ -160,9 +163,14 @@ class ReshareKind(SessionKind):
         Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
         return True
 
-    def parties(self, session: ProtocolSession) -> set[str]:
+    def signers(self, session: ProtocolSession) -> dict[bytes, set[str]]:
+        """Of every attempt at this sharing: what one party says about two of them may be what proves that it lies."""
         row = session.reshare
-        return {*row.old_parties, *row.new_parties}
+        rows = Reshare.objects.filter(identity_id=row.identity_id, gid=row.gid, rid__isnull=False).order_by(
+            "created_at"
+        )
+        others = [each for each in rows if each.id != row.id]
+        return {bytes(each.rid or b""): {*each.old_parties, *each.new_parties} for each in [row, *others]}
 
     def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
         """`FAILED` of a new party: not all will store, so this attempt can't succeed any more. `ABORTED` with hellos,
@@ -205,7 +213,7 @@ class ReshareKind(SessionKind):
         row = session.reshare
         advance(bytes(row.identity.public), bytes(row.gid or b""))
         row.refresh_from_db()
-        return row.state in Reshare.ENDED
+        return row.ended_at is not None
 
 
 def _keep_from_hello(encoded: bytes) -> None:

@@ -1,7 +1,7 @@
 """What one party knows about one `gid`, gathered for the rule: rows, journal, keystore and verified receipts."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.utils import timezone
@@ -12,11 +12,11 @@ from keys.models import KeyShare
 from keys.shares import journal_name, session_keys_left, share_key_exists
 from keys.stored import proves_possession
 from mpc.reshare import ReshareStatement
-from reshare import acceptor, ledger, statements
+from reshare import acceptor, ledger, sharing_orders, statements
 from reshare.models import Reshare
 from reshare.rule.facts import BY_NEW
 from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
-from reshare.rule.view import View
+from reshare.rule.view import View, unfinished
 
 OLD_STATES = frozenset(str(state) for state in Old)
 NEW_STATES = frozenset(str(state) for state in New)
@@ -57,10 +57,23 @@ def look(identity: bytes, gid: bytes) -> Look:
         receipts=frozenset(fact for rid, row in rows.items() for fact in facts_of(rid, row)),
         runs={rid: Run(row.run) for rid, row in rows.items() if row.run},
         overdue=frozenset(_overdue(rows.values())),
-        orders=frozenset(Order(OrderKind(kind), rid) for rid, row in rows.items() for kind in row.orders),
         sessions=old_share is not None and session_keys_left(old_share),
     )
-    return Look(view, rows, old_share)
+    return Look(replace(view, orders=_orders(view, rows)), rows, old_share)
+
+
+def _orders(view: View, rows: dict[bytes, Reshare]) -> frozenset[Order]:
+    """What people have asked for. To supersede is ordered of the attempts that hang; a later one may be dealt once that
+    is said of every other attempt without a known end."""
+    orders = {Order(OrderKind(kind), rid) for rid, row in rows.items() for kind in row.orders}
+    hanging = {order.rid for order in orders if order.kind == OrderKind.SUPERSEDE}
+    orders = {order for order in orders if order.kind != OrderKind.SUPERSEDE}
+    for rid in rows:
+        if hanging and unfinished(view) - {rid} <= hanging:
+            orders.add(Order(OrderKind.SUPERSEDE, rid))
+    return frozenset(orders) | sharing_orders.read(
+        view.me, view.gid, acceptor=view.acceptor, attempts=view.attempts, receipts=view.receipts
+    )
 
 
 def attempt_of(row: Reshare) -> Attempt:

@@ -19,6 +19,7 @@ class Reshare(models.Model):
         waiting -> running -> voting -> committed -> complete -> clean
            |          |          |          |           ^
            |          +----------+-> aborted -----------+   (a completion certificate wins)
+           |          +----------+----> superseded          (another attempt of the sharing is complete)
            +-> failed (before the hellos were complete: there is no rid, everything is as it was)
     """
 
@@ -30,6 +31,7 @@ class Reshare(models.Model):
         ABORTED = "aborted"
         COMPLETE = "complete"
         CLEAN = "clean"
+        SUPERSEDED = "superseded"
         FAILED = "failed"
 
     class Role(models.TextChoices):
@@ -44,7 +46,8 @@ class Reshare(models.Model):
         THROUGH = "through"
         FAILED = "failed"
 
-    ENDED = (State.CLEAN, State.FAILED)
+    # Its outcome is open; another attempt needs an operator's word (lifecycle.md, step 7).
+    OPEN = (State.RUNNING, State.VOTING, State.COMMITTED)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(ApiUser, on_delete=models.PROTECT, related_name="reshares")
@@ -72,14 +75,17 @@ class Reshare(models.Model):
     run = models.CharField(max_length=8, choices=Run.choices, blank=True, default="")
     digest = models.BinaryField(max_length=32, null=True)
     new_gid = models.BinaryField(max_length=32, null=True)
-    # Standing orders of operators and policies: {order: {"actor", "at", "reason", "exports_destroyed"}}.
+    # Standing orders of operators and policies: {order: {"actor", "at", "reason"}}.
     orders = models.JSONField(default=dict)
     # Receipts of one party that contradict each other (lifecycle.md, step 8): [[keygen id, kind, kind], …].
     conflicts = models.JSONField(default=list)
+    alarms = models.JSONField(default=list)  # what an operator must look at now (reshare.alarms)
     created_at = models.DateTimeField(auto_now_add=True)
     committed_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
     completed_at = models.DateTimeField(null=True)
+    clean_at = models.DateTimeField(null=True)
+    # Nothing more is to be heard: failed, superseded, or clean and known to be complete by all of the new quorum.
     ended_at = models.DateTimeField(null=True)
     poll_at = models.DateTimeField(null=True)  # when the sweep looks again at an attempt without a session
 
@@ -118,3 +124,28 @@ class Reshare(models.Model):
     def attempt(self) -> str:
         """The rid as text (hex), empty before the hellos are complete."""
         return bytes(self.rid).hex() if self.rid is not None else ""
+
+
+class SharingOrder(models.Model):
+    """A standing order about a whole sharing (`gid`) of one party rather than about one attempt."""
+
+    class Kind(models.TextChoices):
+        DELETE = "delete"  # its user gives the share up
+        AGREE = "agree"  # go forward although somebody has two faces, or this keystore was restored
+
+    identity = models.ForeignKey(PartyIdentity, on_delete=models.PROTECT, related_name="+")
+    gid = models.BinaryField(max_length=32)
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    actor = models.CharField(max_length=200)
+    # Of AGREE, what was agreed to: {"parties": [hex identity, …], "restored": bool}.
+    about = models.JSONField(default=dict)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["identity", "gid", "kind"], name="one_order_per_sharing_and_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {bytes(self.gid).hex()}"

@@ -4,12 +4,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.dispatch import receiver
 from django.utils import timezone
 
 from audit import services as audit
 from audit.models import Deletion
 from audit.signals import deletion_confirmed, deletion_rejected
+from keys.models import KeyShare
 from reshare.models import Reshare
 from reshare.poke import poke
 from reshare.rule.types import OrderKind
@@ -42,7 +44,7 @@ def _locked(deletion: Deletion) -> Reshare:
 def confirmed(*, deletion: Deletion, actor: str, previous: str, **_: Any) -> None:
     """The decision to delete: a vote, or after this party's `ABORTED` an order to erase once it is committed."""
     row = _locked(deletion)
-    if row.state in (State.FAILED, State.CLEAN):
+    if row.state in (State.FAILED, State.CLEAN, State.SUPERSEDED):
         raise ApiError("already_voted", "this reshare has ended")
     kind = OrderKind.ERASE if previous == Deletion.State.ABORTED else OrderKind.CONFIRM
     order(row, kind, actor=actor, reason=deletion.reason)
@@ -104,3 +106,19 @@ def confirms_itself(row: Reshare) -> bool:
     policy = row.old_share.policy if row.old_share else None
     refresh = row.session is not None and bool(row.session.params.get("refresh"))
     return policy.confirms_deletion if policy is not None else refresh
+
+
+def hangs(key: KeyShare) -> bool:
+    """Whether an attempt at this share's sharing has no known end."""
+    return _open_attempts(key).exists()
+
+
+def may_supersede(key: KeyShare) -> bool:
+    """Whether another attempt at this sharing may begin although one has not ended: their operator has said so of every
+    open one. Whether it may be dealt is the rule's to say, from the journal."""
+    orders = list(_open_attempts(key).values_list("orders", flat=True))
+    return bool(orders) and all(str(OrderKind.SUPERSEDE) in each for each in orders)
+
+
+def _open_attempts(key: KeyShare) -> QuerySet[Reshare]:
+    return Reshare.objects.filter(identity=key.identity_id, gid=key.gid, rid__isnull=False, state__in=Reshare.OPEN)

@@ -11,14 +11,17 @@ from audit import services as audit
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
 from reshare import ledger, orders
+from reshare.alarms import alarms_of
 from reshare.look import Look
 from reshare.models import Reshare
 from reshare.rule.facts import conflicts
-from reshare.rule.types import Attempt, Kind
+from reshare.rule.types import Attempt, Kind, OrderKind
 from reshare.rule.view import View
 
 log = structlog.get_logger()
 State = Reshare.State
+# A share in one of these states signs, or may come to.
+SIGNING = frozenset({KeyShare.State.ACTIVE, KeyShare.State.RETIRING, KeyShare.State.QUARANTINED, KeyShare.State.PARKED})
 RESTORED = "peers hold receipts of this vertex that its journal does not cover: its keystore was restored"
 
 
@@ -29,32 +32,51 @@ def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
         return State.CLEAN if deleted_by(attempt, view) >= set(attempt.old) else State.COMPLETE
     if rid in facts.aborted:
         return State.ABORTED
+    if facts.completed:
+        return State.SUPERSEDED
     if rid in facts.committed:
         return State.COMMITTED
     return State.RUNNING if row.run == Reshare.Run.HELLO else State.VOTING
 
 
 def _reflect_conflicts(seen: Look) -> None:
-    """Two faces (lifecycle.md, step 8): name them, raise the alarm, stop signing where it is this vertex's own."""
+    """Two faces (lifecycle.md, step 8): name them with what proves it."""
     found: dict[bytes, list[list[str]]] = {}
+    proofs: dict[bytes, list[list[Any]]] = {}
     for conflict in conflicts(seen.view.attempts, seen.view.receipts):
         named = [encode_keygen_id(conflict.party), str(conflict.first.kind), str(conflict.second.kind)]
+        proof = [[str(each.kind), each.k, each.rid.hex()] for each in (conflict.first, conflict.second)]
         for rid in {conflict.first.rid, conflict.second.rid}:
             found.setdefault(rid, []).append(named)
-    for rid, pairs in found.items():
-        row, all_named = seen.rows[rid], sorted(pairs)
+            proofs.setdefault(rid, []).append([encode_keygen_id(conflict.party), *proof])
+    for rid, row in seen.rows.items():
+        # A deletion below a promise is none once the certificate that it answered has come here too.
+        all_named = sorted(found.get(rid, []))
         if all_named == row.conflicts:
             continue
         with transaction.atomic():
             Reshare.objects.filter(id=row.id).update(conflicts=all_named)
             log.error("receipts_conflict", reshare=str(row.id), conflicts=all_named)
-            audit.record(action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": all_named})
-    share = seen.old_share
-    if seen.view.acceptor.restored and share is not None and not share.suspended:
+            audit.record(
+                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": proofs.get(rid, [])}
+            )
+
+
+def _reflect_suspension(seen: Look) -> None:
+    """A restored keystore: no share of this sharing's attempts signs until an operator has agreed."""
+    why = RESTORED if seen.view.acceptor.restored and not seen.view.ordered(OrderKind.AGREE) else ""
+    shares = [seen.old_share, *(row.new_share for row in seen.rows.values())]
+    for share in shares:
+        if share is None or share.suspended not in ("", RESTORED) or share.suspended == why:
+            continue
+        if why and share.state not in SIGNING:
+            continue
         with transaction.atomic():
-            KeyShare.objects.filter(id=share.id).update(suspended=RESTORED)
-            log.error("keystore_restored", key=str(share.id))
-            audit.record(action="share.suspended", actor="system", subject=str(share.id), data={"why": RESTORED})
+            KeyShare.objects.filter(id=share.id).update(suspended=why)
+            if why:
+                log.error("keystore_restored", key=str(share.id))
+            what = "share.suspended" if why else "share.suspension_lifted"
+            audit.record(action=what, actor="system", subject=str(share.id), data={"why": RESTORED})
 
 
 def deleted_by(attempt: Attempt, view: View) -> set[bytes]:
@@ -66,9 +88,23 @@ def deleted_by(attempt: Attempt, view: View) -> set[bytes]:
     }
 
 
+def known_by_all(attempt: Attempt, view: View) -> bool:
+    """Whether every party of the new quorum has said that it holds the completion certificate."""
+    said = {r.party for r in view.receipts if r.kind == Kind.COMPLETED and r.rid == attempt.rid}
+    return said >= set(attempt.new)
+
+
+def _over(state: Reshare.State, attempt: Attempt, view: View) -> bool:
+    """Nothing more is to be heard about this attempt."""
+    if state == State.CLEAN:
+        return known_by_all(attempt, view)
+    return state == State.SUPERSEDED or (state == State.ABORTED and bool(view.facts.completed))
+
+
 def reflect(seen: Look) -> None:
-    """Write what people see: states, times, conflicts and the ledger. Nothing is decided by it."""
+    """Write what people see: states, times, conflicts, alarms and the ledger. Nothing is decided by it."""
     _reflect_conflicts(seen)
+    _reflect_suspension(seen)
     for attempt in seen.view.attempts:
         row = seen.rows[attempt.rid]
         state = state_of(row, attempt, seen.view)
@@ -77,11 +113,15 @@ def reflect(seen: Look) -> None:
         reached = {
             "committed_at": attempt.rid in seen.view.facts.committed,
             "completed_at": attempt.rid in seen.view.facts.completed,
-            "ended_at": state == State.CLEAN,
+            "clean_at": state == State.CLEAN,
+            "ended_at": _over(state, attempt, seen.view),
         }
         changes |= {field: now for field, holds in reached.items() if holds and getattr(row, field) is None}
         if row.erased_at is None and row.old_share is not None and row.old_share.erased_at is not None:
             changes["erased_at"] = row.old_share.erased_at
+        alarms = alarms_of(row, attempt, state, seen.view, now)
+        if alarms != row.alarms:
+            changes["alarms"] = alarms
         with transaction.atomic():
             if attempt.digest is not None:
                 ledger.follow(row, attempt, seen.view)
@@ -93,6 +133,14 @@ def reflect(seen: Look) -> None:
                     actor="system",
                     subject=str(row.id),
                     data={"rid": row.attempt, "gid": seen.view.gid.hex()},
+                )
+            if "alarms" in changes:
+                log.error("alarms", reshare=str(row.id), standing=alarms, before=row.alarms)
+                audit.record(
+                    action="reshare.alarms",
+                    actor="system",
+                    subject=str(row.id),
+                    data={"rid": row.attempt, "standing": alarms, "before": row.alarms},
                 )
         if attempt.rid in seen.view.facts.stored and state == State.VOTING:
             orders.confirm_by_policy(row.id)

@@ -1,7 +1,5 @@
 """Receipts that somebody carries here by hand (`POST …/receipts`, the console): verified, kept, applied."""
 
-from dataclasses import dataclass
-
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -9,22 +7,13 @@ from django.utils import timezone
 from audit import services as audit
 from keys import receipts
 from keys.models import KeyShare, Statement
+from keys.receipts import Bundle
 from mpc.reshare import ReshareStatement
 from reshare import statements
 from reshare.look import OLD_STATES
 from reshare.models import Reshare
 from reshare.poke import poke
 from vertex.errors import ApiError
-
-MAX_RECEIPTS = 1_000
-
-
-@dataclass(frozen=True)
-class Bundle:
-    """What `GET …/receipts` gives and `POST` takes: receipts, and the preimage of the digest that they sign."""
-
-    receipts: list[bytes]
-    preimage: bytes | None
 
 
 def bundle_of(rid: bytes) -> Bundle:

@@ -8,13 +8,15 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from audit import services as audit
-from keys import witness
+from keys import keygen_receipts, witness
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
-from keys.shares import share_key_exists, share_row_from_journal
+from keys.shares import ShareUnusable, share_key_exists, share_row_from_journal
 from keys.signing import bans_finish
-from reshare import acceptor, statements
+from reshare import acceptor, certificates, statements
+from reshare.certificates import Certificate
+from reshare.decommission import decommissioned
 from reshare.executor import advance
 from reshare.receiving import told
 from vertex.errors import ApiError
@@ -39,13 +41,16 @@ def reconcile() -> None:
         entry = keystore().journal.read(name)
         if entry is not None:
             _restore(json.loads(entry))
+    for identity, gid, certificate in certificates.everywhere():
+        _certified(identity, gid, certificate)
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):
         if not share_key_exists(share):
             _without_key(share)
     bans_finish()
     failures: list[Exception] = []
     for identity, gid in acceptor.all_records():
-        if PartyIdentity.objects.filter(public=identity).exists():
+        party = PartyIdentity.objects.filter(public=identity).first()
+        if party is not None and not decommissioned(party):
             try:
                 advance(identity, gid)
             except Exception as error:
@@ -90,7 +95,17 @@ def _make_row_again(record: dict[str, object]) -> None:
     """The share's row, and that of the attempt which made it, with their events or not at all."""
     share, _ = share_row_from_journal(record)
     extra = record.get("extra")
-    if isinstance(extra, dict) and "preimage" in extra:
+    if isinstance(extra, dict) and "sid" in extra and "preimage" in extra:
+        try:
+            keygen_receipts.restored(
+                share,
+                sid=bytes.fromhex(extra["sid"]),
+                digest=bytes.fromhex(str(record["digest"])),
+                preimage=bytes.fromhex(extra["preimage"]),
+            )
+        except ShareUnusable:  # its key is gone: the row is marked below
+            log.exception("keygen_not_restored", key=str(share.id))
+    elif isinstance(extra, dict) and "preimage" in extra:
         try:
             row = told(
                 statements.verified(bytes.fromhex(extra["preimage"])),
@@ -102,6 +117,24 @@ def _make_row_again(record: dict[str, object]) -> None:
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))
     audit.record(action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])})
+
+
+def _certified(identity: bytes, gid: bytes, certificate: Certificate) -> None:
+    """An attempt that this party has accepted, or whose share it uses, and that the database may have lost: its row
+    again, and what shows it."""
+    shares = KeyShare.objects.filter(identity__public=identity).select_related("identity", "user")
+    old = shares.filter(gid=gid).first()
+    try:
+        statement = statements.verified(certificate.preimage)
+    except ApiError:
+        log.exception("certificate_in_journal_unusable", gid=gid.hex())
+        return
+    party = old or shares.filter(gid=statement.gid_new).first()
+    if party is None:
+        return
+    row = told(statement, party=party, old_share=old, new_share=None if old else party)
+    statements.learn(row, certificate.preimage)
+    certificates.restore(identity, gid)
 
 
 def _without_key(share: KeyShare) -> None:

@@ -15,6 +15,7 @@ from keys.selectors import key_of
 from keys.sessions.services import in_flight, session_open
 from mpc.schemes import scheme_of
 from reshare.models import Reshare
+from reshare.orders import hangs, may_supersede
 from vertex.errors import ApiError
 
 Role = Reshare.Role
@@ -107,11 +108,21 @@ def refresh_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme
 
 def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) -> KeyShare:
     key = key_of(user=user, key_id=key_id, scheme=scheme)
-    require(key, "reshare")
+    _may_reshare(key)
     least, most = deletions_bounds(len(key.parties), key.threshold or 0)
     if deletions is not None and not least <= deletions <= most:
         raise ApiError("bad_n_and_t_params", f"deletions_required must be from {least} to {most} for this quorum")
     return key
+
+
+def _may_reshare(key: KeyShare) -> None:
+    """Raises what the share answers. While an attempt hangs two kinds of shares answer otherwise: one whose operator
+    lets another attempt supersede it deals again, and one that is gone takes part for its new share alone."""
+    if key.state == KeyShare.State.RETIRING and not key.suspended and may_supersede(key):
+        return
+    if key.state in (KeyShare.State.SUPERSEDED, KeyShare.State.ERASED) and hangs(key):
+        return
+    require(key, "reshare")
 
 
 def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> list[bytes]:
@@ -149,7 +160,10 @@ def _open(
 
     def begin(session: ProtocolSession) -> None:
         locked = KeyShare.objects.select_for_update().get(id=key.id)
-        require(locked, "reshare" if old else "join")
+        if old:
+            _may_reshare(locked)
+        else:
+            require(locked, "join")
         if in_flight(locked, besides=session):
             raise ApiError("reshare_conflict", "another protocol that makes or deals this share is in flight")
         row.session = session

@@ -12,10 +12,12 @@ from keys.auth import TokenPrincipal
 from keys.models import ProtocolSession
 from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
+from reshare import decisions
 from reshare.look import attempt_of, facts_of
 from reshare.models import Reshare
 from reshare.rule.facts import about
 from reshare.rule.types import Kind, Receipt
+from reshare.ways import ways_on
 from vertex.errors import ApiError
 
 State = Reshare.State
@@ -79,6 +81,7 @@ def progress(row: Reshare) -> dict[str, Any]:
         "deleted": deleted,
         "confirmations_needed": max(0, needed - confirmed),
         "deletions_needed": max(0, needed - deleted),
+        "old_shares_left": len(old) - len({party for kind, party in said if kind == Kind.DELETED}),
     }
 
 
@@ -109,12 +112,14 @@ def reshare_line(row: Reshare) -> dict[str, Any]:
         "public_key": shown_key(row.scheme, row.public_key),
         "created_at": row.created_at,
         "completed_at": row.completed_at,
+        "alarms": row.alarms,
     }
 
 
 def reshare_detail(row: Reshare) -> dict[str, Any]:
     """All that may be said of a reshare: quorums, progress, what it waits for, the pause in which nobody could sign."""
     pause = pause_of(row)
+    ways = ways_on(row)
     return {
         **reshare_line(row),
         "k": row.k,
@@ -126,6 +131,9 @@ def reshare_detail(row: Reshare) -> dict[str, Any]:
         **progress(row),
         "complete": row.state in (State.COMPLETE, State.CLEAN),
         "clean": row.state == State.CLEAN,
+        "known_by_all": row.state == State.CLEAN and row.ended_at is not None,
+        "ways_on": ways.to_data() if ways is not None else None,
+        "decisions": decisions.shown(row),
         "pause_seconds": round(pause.total_seconds(), 3) if pause is not None else None,
         "conflicts": row.conflicts,
         "waiting": _waiting(row.session),

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from keys.serializers import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
+from reshare.alarms import Alarm
 from reshare.models import Reshare
-from reshare.receiving import MAX_RECEIPTS
 
 
 class ReshareSerializer(IdListMixin, RoomSerializer):
@@ -40,11 +40,11 @@ class VoteSerializer(serializers.Serializer[Any]):
     statement_hash = HexField(required=False, allow_null=True)
 
 
-class ReceiptsSerializer(serializers.Serializer[Any]):
-    """Receipts as another vertex gave them, with the preimage that they sign."""
+class DecisionSerializer(serializers.Serializer[Any]):
+    """An operator's word. `statement_hash`: what was shown, where the caller saw it."""
 
-    receipts = serializers.ListField(child=HexField(), max_length=MAX_RECEIPTS, allow_empty=True)
-    preimage = HexField(required=False, allow_null=True)
+    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
+    statement_hash = HexField(required=False, allow_null=True)
 
 
 class PartyAnswer(serializers.Serializer[Any]):
@@ -74,6 +74,37 @@ class ReshareLineAnswer(serializers.Serializer[Any]):
     public_key = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
+    alarms = serializers.ListField(child=serializers.ChoiceField(choices=[str(alarm) for alarm in Alarm]))
+
+
+class SupersedeAnswer(serializers.Serializer[Any]):
+    open = serializers.BooleanField()
+    ordered = serializers.BooleanField()
+    holding = serializers.IntegerField()
+    needed = serializers.IntegerField()
+
+
+class CarryAnswer(serializers.Serializer[Any]):
+    open = serializers.BooleanField()
+    ordered = serializers.BooleanField()
+    k = serializers.IntegerField(allow_null=True)
+    promised = serializers.IntegerField()
+    needed = serializers.IntegerField()
+    instead = serializers.CharField(allow_null=True)
+
+
+class WaysAnswer(serializers.Serializer[Any]):
+    supersede = SupersedeAnswer()
+    carry = CarryAnswer()
+
+
+class DecisionAnswer(serializers.Serializer[Any]):
+    decision = serializers.CharField()
+    open = serializers.BooleanField()
+    why_not = serializers.CharField(allow_null=True)
+    statement_hash = serializers.CharField()
+    proposed_by = serializers.CharField(allow_null=True)
+    ordered = serializers.BooleanField()
 
 
 class ReshareAnswer(ReshareLineAnswer):
@@ -91,6 +122,10 @@ class ReshareAnswer(ReshareLineAnswer):
     deletions_needed = serializers.IntegerField()
     complete = serializers.BooleanField()
     clean = serializers.BooleanField()
+    old_shares_left = serializers.IntegerField()
+    known_by_all = serializers.BooleanField()
+    ways_on = WaysAnswer(allow_null=True)
+    decisions = DecisionAnswer(many=True)
     pause_seconds = serializers.FloatField(allow_null=True)
     conflicts = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     waiting = serializers.CharField(allow_null=True)
@@ -100,12 +135,3 @@ class ReshareAnswer(ReshareLineAnswer):
 class ReshareListAnswer(serializers.Serializer[Any]):
     results = ReshareLineAnswer(many=True)
     next = serializers.CharField(allow_null=True)
-
-
-class ReceiptsAnswer(serializers.Serializer[Any]):
-    receipts = serializers.ListField(child=serializers.CharField())
-    preimage = serializers.CharField(allow_null=True)
-
-
-class ReceivedAnswer(serializers.Serializer[Any]):
-    new = serializers.IntegerField()

@@ -14,7 +14,7 @@ from reshare.poke import poke
 def sweep() -> int:
     """Poke the attempts that are due; the older they are, the rarer. Returns how many."""
     now = timezone.now()
-    open_rows = Reshare.objects.filter(rid__isnull=False).exclude(state__in=Reshare.ENDED)
+    open_rows = Reshare.objects.filter(rid__isnull=False, ended_at=None)
     unattended = Q(session=None) | Q(session__finished_at__isnull=False)
     due = open_rows.filter(unattended).filter(Q(poll_at=None) | Q(poll_at__lt=now))
     rows = list(due.select_related("session")[:100])

@@ -4,10 +4,13 @@ from uuid import UUID
 
 from celery import shared_task
 
+from reshare.deleting import delete_task
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.reconcile import reconcile
 from vertex.liveness import reconciled
+
+__all__ = ["advance_task", "delete_task", "reconcile_task"]
 
 
 @shared_task(name="reshare.advance")

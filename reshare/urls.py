@@ -4,6 +4,7 @@ from django.urls import path
 
 from keys.urls import SCHEMES
 from reshare import views
+from reshare.decisions import CHOICES
 
 
 def _routes(scheme: str) -> list[object]:
@@ -11,6 +12,7 @@ def _routes(scheme: str) -> list[object]:
         path(f"{scheme}/reshare/existing-party", views.Existing.as_view(scheme=scheme)),
         path(f"{scheme}/reshare/new-party", views.Joining.as_view(scheme=scheme)),
         path(f"{scheme}/reshare/departing-party", views.Departing.as_view(scheme=scheme)),
+        path(f"{scheme}/delete-key-share/<str:key_id>", views.Delete.as_view(scheme=scheme)),
         path(f"{scheme}/refresh", views.Refresh.as_view(scheme=scheme)),
     ]
 
@@ -21,5 +23,6 @@ urlpatterns = [
     path("reshares/<str:name>", views.ReshareView.as_view()),
     path("reshares/<str:name>/confirm-deletion", views.ConfirmDeletion.as_view()),
     path("reshares/<str:name>/abort", views.Abort.as_view()),
+    *(path(f"reshares/<str:name>/{name}", views.Decide.as_view(decision=name)) for name in CHOICES),
     path("reshares/<str:name>/receipts", views.Receipts.as_view()),
 ]

@@ -13,18 +13,18 @@ from rest_framework.serializers import Serializer
 from keys import operations
 from keys.auth import principal_in, user_in
 from keys.models import Operation
+from keys.receipts import Bundle
 from keys.selectors import page_after
-from keys.serializers import PageSerializer
+from keys.serializers import PageSerializer, ReceiptsAnswer, ReceiptsSerializer, ReceivedAnswer
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.views.base import ApiView, valid
-from reshare import orders, requests, selectors
-from reshare.receiving import Bundle, bundle_of, receive
+from keys.views.base import ApiView, key_id_of, valid
+from reshare import deleting, orders, requests, selectors
+from reshare.decisions import decide
+from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
 from reshare.serializers import (
+    DecisionSerializer,
     JoiningSerializer,
-    ReceiptsAnswer,
-    ReceiptsSerializer,
-    ReceivedAnswer,
     RefreshSerializer,
     ReshareAnswer,
     ReshareListAnswer,
@@ -33,7 +33,7 @@ from reshare.serializers import (
 )
 from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
 
 F = TypeVar("F", bound=Callable[..., Response])
 
@@ -111,6 +111,25 @@ class Refresh(ProtocolCall):
         return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
 
 
+class Delete(ApiView):
+    """DELETE /{s}/delete-key-share/{key_id}"""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()})
+    def delete(self, request: Request, key_id: str) -> Response:
+        """Irreversible. An active share is erased; of a retiring one it is this vertex's word to delete it."""
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            deleting.delete_request(
+                user=user_in(request), operation=operation, key_id=key_id_of(key_id), scheme=self.scheme
+            )
+            operation.refresh_from_db()  # it may be answered already
+
+        return operations.perform(request, action=f"{self.scheme}.delete", start=start)
+
+
 class Reshares(ApiView):
     """GET /reshares"""
 
@@ -172,6 +191,27 @@ class Abort(Vote):
         return Response(selectors.reshare_detail(row))
 
 
+class Decide(Vote):
+    """POST /reshares/{id}/supersede, /carry, /agree, /discard"""
+
+    decision = ""
+
+    @extend_schema(request=DecisionSerializer, responses=ReshareAnswer)
+    def post(self, request: Request, name: str) -> Response:
+        """An operator's word on an attempt; with two-person approval the first one proposes it."""
+        row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
+        fields = valid(DecisionSerializer, request.data)
+        decide(
+            name=self.decision,
+            row_id=row.id,
+            actor=principal_in(request).actor,
+            reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
+        )
+        row.refresh_from_db()
+        return Response(selectors.reshare_detail(row))
+
+
 class Receipts(ApiView):
     """GET, POST /reshares/{id}/receipts"""
 
@@ -180,8 +220,7 @@ class Receipts(ApiView):
         """All receipts that this vertex holds about a reshare, to be carried to the others."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
-        preimage = bundle.preimage.hex() if bundle.preimage is not None else None
-        return Response({"receipts": [each.hex() for each in bundle.receipts], "preimage": preimage})
+        return Response(bundle.to_data())
 
     @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
     def post(self, request: Request, name: str) -> Response:

@@ -58,6 +58,9 @@ VERTEX_SWEEP: float = env.float("VERTEX_SWEEP", default=2.0)
 VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
 VERTEX_STORE_BY: int = env.int("VERTEX_STORE_BY", default=120)
 VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
+# When an alarm is raised: seconds from a commit to completion, and from completion to the last old share's erasure.
+VERTEX_COMPLETE_BY: int = env.int("VERTEX_COMPLETE_BY", default=60)
+VERTEX_CLEAN_BY: int = env.int("VERTEX_CLEAN_BY", default=86_400)
 
 # --- Django -------------------------------------------------------------------------------------------------------
 DEBUG: bool = env.bool("VERTEX_DEBUG", default=False)

@@ -5,47 +5,34 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth import logout
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextareaWidget, UnfoldBooleanWidget
+from unfold.widgets import UnfoldBooleanWidget
 
 from audit import selectors
 from audit.console import ReadOnlyAdmin
+from audit.console.words import WordForm, actor_of, password_holds
 from audit.labels import badge, short
 from audit.models import Deletion
-from audit.services import deletion_confirm, deletion_reject, record
-from audit.services.ledger import APPROVE, PROPOSE
+from audit.services import deletion_confirm, deletion_reject
+from audit.services.people import APPROVE, PROPOSE
 from audit.statement import DeletionStatement
 from vertex.errors import ApiError
 
-MAX_WRONG_PASSWORDS = 5
-_WRONG = "vertex_wrong_passwords"
 
+class DecisionForm(WordForm):
+    """The word on a deletion; an exported share needs a further statement."""
 
-class DecisionForm(forms.Form):
-    """The operator's word: bound to the statement shown, with a reason and the operator's own password again."""
-
-    statement_hash = forms.RegexField(r"\A[0-9a-f]{64}\Z", widget=forms.HiddenInput)
     decision = forms.ChoiceField(choices=[("confirm", "Confirm"), ("reject", "Reject")])
     exports_destroyed = forms.BooleanField(
         required=False, widget=UnfoldBooleanWidget, label="Every exported copy of this share is destroyed"
     )
-    reason = forms.CharField(max_length=1000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}))
-    password = forms.CharField(
-        max_length=4096,
-        strip=False,
-        label="Your password",
-        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "current-password"}),
-    )
 
     def __init__(self, *args: Any, deletion: Deletion, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["statement_hash"] = bytes(deletion.statement_hash).hex()
+        super().__init__(*args, shown=bytes(deletion.statement_hash), **kwargs)
         if not deletion.statement["exports"]:
             del self.fields["exports_destroyed"]
 
@@ -128,7 +115,7 @@ class DeletionAdmin(ReadOnlyAdmin):
         if not (deletion.own and request.user.has_perm(PROPOSE)):
             raise PermissionDenied
         form = DecisionForm(request.POST, deletion=deletion)
-        if form.is_valid() and _password_holds(request, form, deletion):
+        if form.is_valid() and password_holds(request, form, subject=str(deletion.pk)):
             _decide(request, form, deletion)
         elif request.user.is_authenticated:
             return self._page(request, deletion, form)
@@ -153,32 +140,9 @@ class DeletionAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "audit/deletion.html", context)
 
 
-def _password_holds(request: HttpRequest, form: DecisionForm, deletion: Deletion) -> bool:
-    """The operator's own password; after a few wrong ones the session ends."""
-    if request.user.check_password(form.cleaned_data["password"]):
-        request.session.pop(_WRONG, None)
-        return True
-    with transaction.atomic():
-        record(
-            action="deletion.password_refused",
-            actor=_actor(request),
-            subject=str(deletion.pk),
-            data={"page": "console"},
-        )
-    wrong = request.session.get(_WRONG, 0) + 1
-    request.session[_WRONG] = wrong
-    if wrong >= MAX_WRONG_PASSWORDS:
-        logout(request)
-        messages.error(request, "Too many wrong passwords: you were signed out.")
-    else:
-        form.add_error("password", "This is not your password.")
-        messages.error(request, "Nothing was decided: this is not your password.")
-    return False
-
-
 def _decide(request: HttpRequest, form: DecisionForm, deletion: Deletion) -> None:
     try:
-        messages.success(request, _decision(form.cleaned_data, deletion, _actor(request)))
+        messages.success(request, _decision(form.cleaned_data, deletion, actor_of(request)))
     except ApiError as error:
         messages.error(request, f"Nothing was decided: {error}.")
 
@@ -198,7 +162,3 @@ def _decision(data: dict[str, Any], deletion: Deletion, actor: str) -> str:
     if decided.state == Deletion.State.CONFIRMED:
         return "Confirmed: the share is erased as soon as enough parties have confirmed."
     return "Proposed: another operator must approve what you were shown."
-
-
-def _actor(request: HttpRequest) -> str:
-    return f"operator:{request.user.get_username()}"

@@ -1,5 +1,6 @@
-"""Writes of the audit app: events, signed heads and the deletion ledger."""
+"""Writes of the audit app: events, signed heads, the deletion ledger, and other decisions of operators."""
 
+from audit.services.decisions import decision_proposed, decision_take, statement_hash
 from audit.services.events import head_sign, record
 from audit.services.ledger import (
     deletion_confirm,
@@ -10,6 +11,8 @@ from audit.services.ledger import (
 )
 
 __all__ = [
+    "decision_proposed",
+    "decision_take",
     "deletion_confirm",
     "deletion_mark",
     "deletion_open",
@@ -17,4 +20,5 @@ __all__ = [
     "deletion_reject",
     "head_sign",
     "record",
+    "statement_hash",
 ]

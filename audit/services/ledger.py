@@ -8,20 +8,16 @@ import hmac
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
 from audit import signals
 from audit.models import Deletion
 from audit.services.events import record
+from audit.services.people import PROPOSE, check_may, check_second, needs_second
 from audit.statement import DeletionStatement
 from vertex.errors import ApiError
 
-PROPOSE = "audit.propose_deletion"
-APPROVE = "audit.approve_deletion"
-_OPERATOR = "operator:"
 _STATE = Deletion.State
 # What a receipt may still change. Late ones (a vote after the erase) change nothing. A party erases also after its own
 # ABORTED, when the attempt went through without it.
@@ -108,7 +104,7 @@ def deletion_confirm(
     deletion_not_ready, bad_request_params (another statement, exports), policy_validation_failed (may not decide).
     """
     deletion = _own_locked(deletion_id)
-    _check_may(actor, PROPOSE)
+    check_may(actor, PROPOSE)
     if deletion.state in (_STATE.CONFIRMED, _STATE.ERASED):
         raise ApiError("already_voted", "the deletion of this share is confirmed already")
     if deletion.ready_at is None:
@@ -117,7 +113,7 @@ def deletion_confirm(
         raise ApiError("bad_request_params", "the statement is not the one that was shown: look at it again")
     if deletion.statement["exports"] and not exports_destroyed:
         raise ApiError("bad_request_params", "this share was exported: state that the exports are destroyed")
-    if _needs_second(actor) and not _is_second(deletion, actor):
+    if needs_second(actor) and not _is_second(deletion, actor):
         return _propose(deletion, actor, reason)
     previous = deletion.state
     deletion.exports_destroyed = exports_destroyed
@@ -131,7 +127,7 @@ def deletion_confirm(
 def deletion_reject(*, deletion_id: UUID, actor: str, reason: str) -> Deletion:
     """An operator's word to abort; one suffices. Raises ApiError as `deletion_confirm` does."""
     deletion = _own_locked(deletion_id)
-    _check_may(actor, PROPOSE)
+    check_may(actor, PROPOSE)
     if deletion.state != _STATE.PENDING:
         raise ApiError("already_voted", "this deletion is decided already")
     previous = deletion.state
@@ -148,30 +144,11 @@ def _own_locked(deletion_id: UUID) -> Deletion:
     return deletion
 
 
-def _check_may(actor: str, permission: str) -> None:
-    if actor == "admin" and settings.VERTEX_TWO_PERSON:
-        raise ApiError("policy_validation_failed", "two people decide here, and the admin token names nobody")
-    if actor.startswith(_OPERATOR):
-        operator = get_user_model().objects.filter(username=actor.removeprefix(_OPERATOR)).first()
-        if operator is None or not operator.has_perm(permission):  # nobody inactive has one
-            raise ApiError("policy_validation_failed", "this operator may not decide on deletions")
-
-
-def _needs_second(actor: str) -> bool:
-    return settings.VERTEX_TWO_PERSON and actor.startswith(_OPERATOR)
-
-
 def _is_second(deletion: Deletion, actor: str) -> bool:
     """Whether `actor` approves a standing proposal (else proposes). Raises ApiError if that isn't theirs to do."""
     if deletion.proposed_hash is None or bytes(deletion.proposed_hash) != bytes(deletion.statement_hash):
         return False
-    if deletion.proposed_by == actor:
-        raise ApiError("policy_validation_failed", "you proposed this deletion: another operator must approve it")
-    if deletion.owner is not None and actor == _OPERATOR + deletion.owner:
-        raise ApiError(
-            "policy_validation_failed", "your API user asked for this deletion: another operator must approve"
-        )
-    _check_may(actor, APPROVE)
+    check_second(actor=actor, proposed_by=deletion.proposed_by, owner=deletion.owner)
     return True
 
 

@@ -34,7 +34,8 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
     A room that the relay has forgotten is put back; its receipts then go with the next exchange.
     """
     party = bytes(session.share.identity.public).hex()
-    outgoing, posted = _outgoing(session, party)
+    signers = kind_of(session).signers(session)
+    outgoing, posted = _outgoing(session, party, list(signers))
     lease.renew()
     connection.close()
     client = relay(session.relay)
@@ -49,27 +50,28 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
         session.cursor, session.posted = "", []
         return Carried(0, [], [])
     new = Carried(len(outgoing), [], [])
-    signers = kind_of(session).parties(session)
     with transaction.atomic():
         for message in answer.messages:
             if message.session.startswith(STATEMENT):
                 new.statements.append(message.body)
-            elif message.session.startswith(RECEIPT) and _keep(session, message.body, signers):
+            elif message.session.startswith(RECEIPT) and _keep(message.body, signers):
                 new.receipts.append(message.body)
         lease.update(cursor=answer.cursor, posted=posted)
     session.cursor, session.posted = answer.cursor, posted
     return new
 
 
-def _outgoing(session: ProtocolSession, party: str) -> tuple[list[Message], list[str]]:
-    subject = bytes(session.sid or b"")
+def _outgoing(session: ProtocolSession, party: str, subjects: list[bytes]) -> tuple[list[Message], list[str]]:
     posted = set(session.posted)
     messages: list[Message] = []
     size = 0
-    held = [(RECEIPT + receipts.fingerprint(encoded).hex(), encoded) for encoded, _ in receipts.held(subject)]
-    held += [
-        (STATEMENT + bytes(row.digest).hex(), bytes(row.preimage)) for row in Statement.objects.filter(subject=subject)
+    held = [
+        (RECEIPT + receipts.fingerprint(encoded).hex(), encoded)
+        for subject in subjects
+        for encoded, _ in receipts.held(subject)
     ]
+    statements = Statement.objects.filter(subject=bytes(session.sid or b""))
+    held += [(STATEMENT + bytes(row.digest).hex(), bytes(row.preimage)) for row in statements]
     for slot, body in held:
         if slot in posted:
             continue
@@ -81,14 +83,13 @@ def _outgoing(session: ProtocolSession, party: str) -> tuple[list[Message], list
     return messages, sorted(posted)
 
 
-def _keep(session: ProtocolSession, encoded: bytes, signers: set[str]) -> bool:
-    """Keep a receipt of this session's parties about its subject; nobody else's: anybody can sign receipts."""
+def _keep(encoded: bytes, signers: dict[bytes, set[str]]) -> bool:
+    """Keep a receipt of a subject's parties; nobody else's: anybody can sign receipts."""
     try:
         receipt = receipts.parse(encoded)
     except receipts.BadReceipt:
         return False
-    ours = receipt.subject == bytes(session.sid or b"") and receipt.party.hex() in signers
-    return ours and receipts.keep(encoded, receipt)
+    return receipt.party.hex() in signers.get(receipt.subject, ()) and receipts.keep(encoded, receipt)
 
 
 def _restore_room(session: ProtocolSession, party: str) -> None:

@@ -45,9 +45,10 @@ class SessionKind(ABC):
         """
         return False
 
-    def parties(self, session: ProtocolSession) -> set[str]:
-        """Whose receipts this session carries: identities in hex."""
-        return set(session.params.get("parties", []))
+    def signers(self, session: ProtocolSession) -> dict[bytes, set[str]]:
+        """What this session carries receipts about, its own subject first, each with whose receipts: identities in
+        hex."""
+        return {bytes(session.sid or b""): set(session.params.get("parties", []))}
 
     def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
         """A receipt that came while the protocol still runs here, not verified; raises Abort to end the protocol."""

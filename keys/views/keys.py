@@ -8,10 +8,20 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import selectors
+from keys import keygen_receipts, selectors
 from keys.actions import require
 from keys.auth import principal_in, user_in
-from keys.serializers import Bip340DeriveSerializer, DeriveSerializer, KeyAnswer, KeyListAnswer, PageSerializer
+from keys.receipts import Bundle
+from keys.serializers import (
+    Bip340DeriveSerializer,
+    DeriveSerializer,
+    KeyAnswer,
+    KeyListAnswer,
+    PageSerializer,
+    ReceiptsAnswer,
+    ReceiptsSerializer,
+    ReceivedAnswer,
+)
 from keys.views.base import ApiView, key_id_of, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
@@ -43,6 +53,24 @@ class Key(ApiView):
         """What may be said of a key: state, quorum, lineage; never a secret."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
         return Response(selectors.key_metadata(key))
+
+
+class KeygenReceipts(ApiView):
+    """GET, POST /keys/{key_id}/receipts"""
+
+    @extend_schema(responses=ReceiptsAnswer)
+    def get(self, request: Request, key_id: str) -> Response:
+        """All receipts that this vertex holds about the key generation, to be carried to the others."""
+        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
+        return Response(keygen_receipts.bundle_of(key).to_data())
+
+    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    def post(self, request: Request, key_id: str) -> Response:
+        """Receipts from elsewhere: with `STORED` of all parties at hand the key is active."""
+        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
+        fields = valid(ReceiptsSerializer, request.data)
+        bundle = Bundle(fields["receipts"], fields.get("preimage"))
+        return Response({"new": keygen_receipts.receive(key=key, bundle=bundle, actor=principal_in(request).actor)})
 
 
 class ExportId(ApiView):

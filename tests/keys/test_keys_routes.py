@@ -187,3 +187,29 @@ def test_the_signed_head(admin: Api, alice: Api, nobody: Api, monkeypatch: pytes
     key = load_pem_public_key(pem.content)
     assert isinstance(key, ec.EllipticCurvePublicKey)
     key.verify(bytes.fromhex(head["signature"]), head["statement"].encode(), ec.ECDSA(SHA256()))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_receipts_of_a_keygen_are_the_users_own(alice: Api, bob: Api, method: str) -> None:
+    key = make(alice)
+    body = {"receipts": []} if method == "POST" else None
+    assert error_of(bob.call(f"{method} /keys/{key.id}/receipts", body)) == NO_KEY
+    if method == "GET":
+        assert alice.call(f"GET /keys/{key.id}/receipts").json() == {"receipts": [], "preimage": None}
+    else:
+        refused = alice.call(f"POST /keys/{key.id}/receipts", body)
+        assert error_of(refused) == (400, "key_operation_before_keygen")
+        for nonsense in ({}, {"receipts": "00"}, {"receipts": ["zz"]}, {"receipts": [], "preimage": 7}):
+            assert error_of(alice.call(f"POST /keys/{key.id}/receipts", nonsense)) == (400, "bad_request_params")
+
+
+def test_a_key_that_was_only_created_is_deleted(alice: Api, bob: Api, admin: Api) -> None:
+    key = make(alice)
+    path = f"DELETE /ecdsa/delete-key-share/{key.id}"
+    assert error_of(bob.call(path)) == NO_KEY
+    assert error_of(admin.call(path)) == (400, "bad_request_params")
+    for _ in range(2):
+        answer = alice.call(path)
+        assert (answer.status_code, answer.json()) == (200, {})
+    assert alice.call(f"GET /keys/{key.id}").json()["state"] == "discarded"
+    assert error_of(alice.call("DELETE /ecdsa/delete-key-share/x")) == NO_KEY

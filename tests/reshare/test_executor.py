@@ -12,8 +12,9 @@ from keys import receipts
 from keys.keystore import keystore
 from keys.models import KeyShare, ProtocolSession, Receipt
 from keys.shares import share_key_exists
-from reshare import acceptor, executor
-from reshare.executor import ErasureFailed, Performance, advance, exclusively
+from reshare import acceptor, exclusive
+from reshare.exclusive import exclusively
+from reshare.executor import ErasureFailed, Performance, advance
 from reshare.models import Reshare
 from reshare.rule.types import Acceptor
 from tests.life import Killed, Vertex, at_once
@@ -271,7 +272,7 @@ class _NoLock:
 @pytest.mark.parametrize("processes", ["one", "two"])
 def test_one_at_a_time_for_a_party_and_sharing(monkeypatch: pytest.MonkeyPatch, processes: str) -> None:
     if processes == "two":
-        monkeypatch.setattr(executor, "_WAITING", (_NoLock(),))
+        monkeypatch.setattr(exclusive, "_WAITING", (_NoLock(),))
     inside: list[int] = []
     most: list[int] = []
 

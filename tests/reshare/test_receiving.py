@@ -8,12 +8,13 @@ import pytest
 from audit.models import Event
 from keys import receipts
 from keys.models import KeyShare, Receipt, Statement
+from keys.receipts import Bundle
 from mpc.statements import ReshareRecord
 from mpc.wire import decode, encode
-from reshare import receiving, statements
+from reshare import statements
 from reshare.executor import advance
 from reshare.models import Reshare
-from reshare.receiving import Bundle, bundle_of, receive
+from reshare.receiving import bundle_of, receive
 from tests.life import Vertex
 from tests.mpc.simulator import flipped, identity
 from tests.reshare.attempts import Attempt, old_quorum, old_share, old_states, public
@@ -177,4 +178,4 @@ def test_a_preimage_that_does_not_verify_makes_no_row_of_it() -> None:
     assert not statements.learn(attempt.row("a"), b"garbage")
     assert not Statement.objects.exists()
     assert attempt.row("a").digest is None
-    assert receiving.MAX_RECEIPTS == 1_000
+    assert receipts.MAX_RECEIPTS == 1_000

@@ -201,3 +201,30 @@ def test_a_database_that_may_forget_is_refused(said: list[bool]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("RESET synchronous_commit")
     assert said == []
+
+
+def test_a_leaver_that_erased_can_still_show_why(said: list[bool]) -> None:
+    """Its database is of before the attempt, and whoever else confirmed is dead: the certificate is in its journal."""
+    attempt = Attempt("abd").stored()
+    attempt.confirm("bc")
+    attempt.advance("b")
+    attempt.advance("c")
+    assert old_states() == ["retiring", "retiring", "erased"]
+    share = old_share("c")
+    forget_attempts()
+    reconcile.reconcile()
+    assert attempt.row("c").role == "departing"
+    assert attempt.row("c").old_share == share
+    committed = {r.party for r in attempt.look("c").view.receipts if r.kind == "CONFIRMED"}
+    assert committed >= {public("b"), public("c")}
+    assert attempt.row("c").state == "committed"
+
+
+def test_a_certificate_that_was_lost_alone_comes_back(said: list[bool]) -> None:
+    attempt = Attempt().stored()
+    attempt.confirm("ab")
+    attempt.advance("a")
+    attempt.advance("b")
+    Receipt.objects.filter(kind="CONFIRMED").delete()
+    attempt.advance("b")
+    assert attempt.look("b").view.facts.committed == {attempt.rid}

@@ -1,4 +1,4 @@
-"""`python -m tests.reshare.model [words of a size]`: the searches that take longer than a test run may."""
+"""`make model`, `python -m tests.reshare.model [words of a size]`: also what takes longer than a test run may."""
 
 import sys
 import time
@@ -15,8 +15,10 @@ def main(wanted: list[str]) -> int:
         started = time.process_time()
         found = search(run.size, ends=run.ends)
         seconds = time.process_time() - started
-        failed += found.violated is not None
-        print(f"{name}: {found.states} states, {seconds:.0f} s CPU, {found.violated or 'holds'}", flush=True)
+        never = found.violated is None and run.fires - found.fired
+        failed += bool(found.violated or never)
+        verdict = found.violated or (f"never possible: {', '.join(sorted(never))}" if never else "holds")
+        print(f"{name}: {found.states} states, {seconds:.0f} s CPU, {verdict}", flush=True)
         if found.violated is not None:
             print("  " + " > ".join(found.trace))
     return 1 if failed else 0

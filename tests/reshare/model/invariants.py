@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from reshare.rule.facts import conflicts, count
 from reshare.rule.table import Transition, enabled
-from reshare.rule.types import Ballot, Kind, Receipt
-from tests.reshare.model.world import Knowledge, Local, State, World
+from reshare.rule.types import Ballot, Kind
+from tests.reshare.model.knowledge import Knowledge
+from tests.reshare.model.world import Local, State, World
 
 _RESCUE = frozenset(
     {"reissue", "erase", "attest", "accept confirmed", "accept following", "accept gone", "accept completed"}
@@ -24,7 +25,6 @@ class Sent(NamedTuple):
     committed: frozenset[bytes]
     aborted: frozenset[bytes]
     complete: frozenset[bytes]
-    accused: frozenset[bytes]
 
 
 class Fate(NamedTuple):
@@ -41,12 +41,13 @@ class Fate(NamedTuple):
 class Judge:
     def __init__(self, world: World, *, ends: bool = False, accuse: bool = True) -> None:
         self.world, self.ends, self.accuse = world, ends, accuse
-        self._sent: dict[tuple[int, ...], Sent] = {}
+        self._sent: dict[tuple[tuple[int, ...], ...], Sent] = {}
+        self._accused: dict[tuple[int, tuple[int, ...]], bool] = {}
         self._fates: dict[int, Fate] = {}
         self._rescued: dict[tuple[tuple[int, ...], tuple[int, ...]], bool] = {}
         self.all = (1 << len(world.rids)) - 1
 
-    def _mask(self, rids: frozenset[bytes]) -> int:
+    def mask(self, rids: frozenset[bytes]) -> int:
         return sum(1 << index for index, rid in enumerate(self.world.rids) if rid in rids)
 
     def fate(self, identifier: int) -> Fate:
@@ -58,16 +59,16 @@ class Judge:
             gone = accepted is not None and not local.old_key and not local.acceptor.deleted
             found = self._fates[identifier] = Fate(
                 local.old_key,
-                self._mask(said & local.new_keys),
-                self._mask(said - local.new_keys),
-                self._mask(local.active),
+                self.mask(said & local.new_keys),
+                self.mask(said - local.new_keys),
+                self.mask(local.active),
                 accepted.rid if accepted is not None and gone else None,
                 local.acceptor.deleted,
             )
         return found
 
     def sent(self, state: State) -> Sent:
-        key = self.world.known(state)
+        key = self.world.parts(state)[:2]
         found = self._sent.get(key)
         if found is None:
             receipts, n, d = self.world.receipts(state), self.world.size.n, self.world.size.d
@@ -77,13 +78,33 @@ class Judge:
                 frozenset(rid for rid in self.world.rids if votes[Kind.CONFIRMED, rid] >= d),
                 frozenset(rid for rid in self.world.rids if votes[Kind.ABORTED, rid] >= n - d + 1),
                 frozenset(rid for (_, rid), parties in deletions.items() if parties >= d),
-                self._accused(receipts),
             )
         return found
 
-    def _accused(self, receipts: frozenset[Receipt]) -> frozenset[bytes]:
-        honest = [receipt for receipt in receipts if receipt.party != b"liar"]
-        return frozenset(c.party for c in conflicts(self.world.attempts, honest)) if self.accuse else frozenset()
+    def accused(self, sent: int, deletions: tuple[int, ...]) -> bool:
+        """Whether step 8 finds two faces in what an honest party has sent; of the others only deletions matter."""
+        key = (sent, deletions)
+        found = self._accused.get(key)
+        if found is None:
+            own = next(iter(local.sent for local in self._senders(sent)))
+            others = list(deletions)
+            others.remove(self.world.parts_of[sent][1])
+            heard = [receipt._replace(party=b"accused") for receipt in own]
+            for index, number in enumerate(others):
+                heard += [receipt._replace(party=bytes([index])) for receipt in self.world.said[number]]
+            # A liar's deletions may be part of the certificate that it answered, and went along with it.
+            heard += [receipt for receipt in self.world.lies if receipt.kind == Kind.DELETED]
+            found = any(conflict.party == b"accused" for conflict in conflicts(self.world.attempts, heard))
+            self._accused[key] = found
+        return found
+
+    def _senders(self, sent: int) -> Iterator[Local]:
+        return (self.world.locals[index] for index, number in enumerate(self.world.sent_of) if number == sent)
+
+    def accuses(self, state: State) -> bool:
+        """Whether anybody honest is accused in this state."""
+        deletions = self.world.parts(state)[1]
+        return any(self.accused(sent, deletions) for sent in {self.world.sent_of[each] for each in state})
 
     def violated(self, state: State) -> str | None:
         """The name of an invariant that this state breaks, or None."""
@@ -98,7 +119,7 @@ class Judge:
             active |= fate.active
         if olds < world.size.t and not stored:
             return "I1"
-        complete = self._mask(sent.complete)
+        complete = self.mask(sent.complete)
         if active and (olds >= world.size.t or active & (active - 1) or complete & ~active):
             return "I2"
         if active & destroyed:
@@ -107,7 +128,7 @@ class Judge:
             return "I5"
         if not world.size.liar and sent.committed & sent.aborted:
             return "I5"
-        if sent.accused:
+        if self.accuse and self.accuses(state):
             return "accused"
         return "I4" if self.ends and not self.has_way_on(state) else None
 

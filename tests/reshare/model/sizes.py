@@ -48,6 +48,10 @@ SMALL: dict[str, Run] = {
     "2-of-3, one liar, d one higher, three ballots": Run(
         Size(2, 2, 0, 1, TWO, 3, extra=1, liar=True), False, _FORWARD | {"answer a", "propose b", "activate b"}
     ),
+    "3-of-3, three ballots over two attempts": Run(Size(3, 3, 0, 1, TWO, 3), False, _CARRIED | {"supersede b"}),
+    "2-of-4, two attempts that do not know of each other": Run(
+        Size(2, 4, 0, 1, EQUAL, 1), False, _FORWARD | {"supersede b", "activate b"}
+    ),
 }
 
 LARGE: dict[str, Run] = {
@@ -56,8 +60,11 @@ LARGE: dict[str, Run] = {
         Size(2, 2, 0, 1, TWO, 2, explicit=True, restores=1), False, _BOTH
     ),
     "2-of-3, one liar, d one higher, four ballots": Run(Size(2, 2, 0, 1, TWO, 4, extra=1, liar=True), False, _FORWARD),
-    "3-of-3, two attempts, three ballots": Run(Size(3, 3, 0, 1, TWO, 3), False, _CARRIED),
     "2-of-3, two attempts, has a way on": Run(Size(2, 3, 0, 1, TWO, 2), True, _FORWARD | {"supersede b"}),
-    "2-of-4, two attempts that do not know of each other": Run(Size(2, 4, 0, 1, EQUAL, 1), False, _FORWARD),
     "2-of-3, three ballots over two attempts": Run(Size(2, 3, 0, 1, TWO, 3), False, _CARRIED),
+    "2-of-3, three ballots over two attempts, has a way on": Run(Size(2, 3, 0, 1, TWO, 3), True, _CARRIED),
+    "3-of-4, two attempts": Run(Size(3, 4, 0, 1, TWO, 2), False, _FORWARD),
+    "refresh of 2-of-3, two attempts": Run(Size(2, 0, 3, 0, TWO, 2), False, _FORWARD),
+    "2-of-4 with d one higher, has a way on": Run(Size(2, 4, 0, 1, ONE, 2, extra=1), True, _CARRIED),
+    "3-of-4, one liar, d one higher, two attempts": Run(Size(3, 3, 0, 1, TWO, 2, extra=1, liar=True), False, _FORWARD),
 }

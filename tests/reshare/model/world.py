@@ -6,14 +6,14 @@ that may be late for ever. Guards and steps are imported, never stated again.
 Why few states suffice, and why nothing is lost by it:
 
 * **Receipts.** A state keeps what each party has *sent*, not what each holds. A party may act on any subset of what was
-  sent, as if the rest were late, or held once and lost by a restore. `_knowledge` lists subsets that reach every move:
-  almost every guard grows with receipts, so everything sent enables most; PROMISED (which attempt counts highest, how
-  high a proposal must go) and DELETED (who knows a completion no longer carries) are also left out in part.
-  test_rule_model.py compares with random subsets.
+  sent, as if the rest were late, or held once and lost by a restore. `knowledge.py` lists subsets that reach every
+  move: almost every guard grows with receipts, so everything sent enables most; PROMISED (which attempt counts
+  highest, how high a proposal must go) and DELETED (who knows a completion no longer carries) are also left out in
+  part. test_model.py compares with random subsets.
 * **Deaths.** A dead party is one that never moves again: every run in which it stands still is searched. A death
   between two steps of a transition is each prefix of the steps as a successor of its own. Performing a step later,
   after others have moved, is no further case: until its Send a step is visible to nobody else and reads nothing, and
-  the table finds what is left enabled again on the same knowledge (test_rule_model.py checks that prefixes lead on).
+  the table finds what is left enabled again on the same knowledge (test_model.py checks that prefixes lead on).
 * **Orders, deadlines, ends of the protocol** come at any moment: the View always has all of them.
 * **The database**, unless `explicit`, is not in the state at all: the View shows any of its values at any time, which
   is more than any number of restores could do. What has ever been active stays so. Then a receipt that the journal
@@ -22,10 +22,8 @@ Why few states suffice, and why nothing is lost by it:
 """
 
 from collections.abc import Iterator
-from itertools import product
 from typing import NamedTuple
 
-from reshare.rule import facts as reading
 from reshare.rule.facts import Facts
 from reshare.rule.steps import Database, Drop, Erase, Journal, Seal, Send, Step
 from reshare.rule.table import TABLE, Move, Transition, enabled
@@ -44,8 +42,8 @@ from reshare.rule.types import (
     Run,
 )
 from reshare.rule.view import View
+from tests.reshare.model.knowledge import ME, Knowing, Knowledge, divided
 
-ME = b"me"
 GID = b"gid"
 DIGEST = b"digest of "
 # In each of these views one database value of either side and one end of the protocol; no guard joins two of them.
@@ -107,11 +105,6 @@ class Local(NamedTuple):
     restores: int = 0
 
 
-class Knowledge(NamedTuple):
-    facts: Facts
-    through: frozenset[bytes]  # attempts of which enough old parties have dealt
-
-
 State = tuple[int, ...]
 
 
@@ -123,7 +116,6 @@ class World:
         skipped = _UNREAD if size.explicit else _UNREAD | _ROWS | _OWED
         self.acting = tuple(transition for transition in table if transition.name not in skipped)
         self.owing = tuple(transition for transition in table if transition.name in _OWED)
-        self._carried: dict[tuple[Ballot, frozenset[Receipt]], bool] = {}
         self._settled: dict[Local, Local] = {}
         roles = [0] * size.leaving + [1] * size.staying + [2] * size.joining
         names = tuple(bytes([65 + index]) for index in range(len(roles)))
@@ -143,10 +135,24 @@ class World:
         self.locals: list[Local] = []
         self._ids: dict[Local, int] = {}
         self._sent: dict[frozenset[Receipt], int] = {}
-        self.sent_of: list[int] = []
+        self.sent_of: list[int] = []  # by party: the number of what it has sent
+        self.parts_of: list[tuple[int, ...]] = []  # by that: the numbers, in `said`, of its votes, deletions, promises
+        self.said: list[frozenset[Receipt]] = []
+        self._said: dict[frozenset[Receipt], int] = {}
         self._moves: dict[tuple[int, Knowledge], tuple[tuple[str, int], ...]] = {}
-        self._reach: dict[tuple[int, tuple[int, ...]], tuple[tuple[str, int], ...]] = {}
-        self._known: dict[tuple[int, ...], tuple[Knowledge, ...]] = {}
+        self._reach: dict[tuple[int, int], tuple[tuple[str, int], ...]] = {}
+        self._known: dict[tuple[tuple[int, ...], ...], int] = {}
+        self._numbers: dict[tuple[Knowledge, ...], int] = {}
+        self.knowledges: list[tuple[Knowledge, ...]] = []
+        self.lies = frozenset(self._lies()) if size.liar else frozenset()
+        self.knowing = Knowing(
+            self.attempts,
+            names,
+            dealers=size.t + size.extra,
+            highest=size.highest,
+            lies=self.lies,
+            reordered=size.explicit,
+        )
         self.start: State = tuple(self.intern(self._fresh(role)) for role in roles)
         self.groups = (0, size.leaving, size.leaving + size.staying, len(roles))
         every = [OrderKind.CONFIRM, OrderKind.ABORT, OrderKind.ERASE, OrderKind.SUPERSEDE, OrderKind.CARRY]
@@ -170,8 +176,17 @@ class World:
         if found is None:
             found = self._ids[local] = len(self.locals)
             self.locals.append(local)
-            self.sent_of.append(self._sent.setdefault(local.sent, len(self._sent)))
+            number = self._sent.setdefault(local.sent, len(self._sent))
+            if number == len(self.parts_of):
+                self.parts_of.append(tuple(self._number(part) for part in divided(local.sent)))
+            self.sent_of.append(number)
         return found
+
+    def _number(self, said: frozenset[Receipt]) -> int:
+        number = self._said.setdefault(said, len(self.said))
+        if number == len(self.said):
+            self.said.append(said)
+        return number
 
     def canonical(self, state: State) -> State:
         low, mid, high, end = self.groups
@@ -186,7 +201,7 @@ class World:
             for name, identifier in zip(self.names, state, strict=False)
             for receipt in self.locals[identifier].sent
         }
-        return frozenset(found | (set(self._lies()) if self.size.liar else set()))
+        return frozenset(found) | self.lies
 
     def _lies(self) -> Iterator[Receipt]:
         every = [Ballot(k, rid) for k in range(1, self.size.highest + 1) for rid in self.rids]
@@ -200,53 +215,23 @@ class World:
             for reported in (None, *(other for other in every if other < ballot)):
                 yield Receipt(Kind.PROMISED, b"liar", ballot.rid, ballot.k, None, Mode.CARRYING, reported)
 
-    def known(self, state: State) -> tuple[int, ...]:
-        """The canonical key of everything that depends on sent receipts alone."""
+    def parts(self, state: State) -> tuple[tuple[int, ...], ...]:
+        """Of votes, deletions and promises, the number of what each party has said; parties of one role sorted."""
         low, mid, high, end = self.groups
-        sent = [self.sent_of[identifier] for identifier in state]
-        return (*sorted(sent[low:mid]), *sorted(sent[mid:high]), *sorted(sent[high:end]))
+        sent = [self.parts_of[self.sent_of[identifier]] for identifier in state]
+        each = [[numbers[part] for numbers in sent] for part in range(3)]
+        return tuple((*sorted(n[low:mid]), *sorted(n[mid:high]), *sorted(n[high:end])) for n in each)
 
-    def knowledge(self, state: State) -> tuple[Knowledge, ...]:
-        key = self.known(state)
+    def knowledge(self, state: State) -> int:
+        """Number in `knowledges` of the subsets that may be known in this state."""
+        key = self.parts(state)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = tuple(dict.fromkeys(self._knowledge(self.receipts(state))))
+            subsets = self.knowing.of(tuple(tuple(self.said[number] for number in part) for part in key))
+            found = self._known[key] = self._numbers.setdefault(subsets, len(self.knowledges))
+            if found == len(self.knowledges):
+                self.knowledges.append(subsets)
         return found
-
-    def through(self, receipts: frozenset[Receipt]) -> frozenset[bytes]:
-        dealt = [r.rid for r in receipts if r.mode == Mode.DEALING]
-        needed = self.size.t + self.size.extra
-        return frozenset(rid for rid in self.rids if dealt.count(rid) >= needed)
-
-    def _knowledge(self, receipts: frozenset[Receipt]) -> Iterator[Knowledge]:
-        """Two faces are not looked for: an operator's word that the party may go on (AGREE) always stands here."""
-        through = self.through(receipts)
-        carriable = frozenset(self._carriable(receipts))
-        for subset in dict.fromkeys(self._subsets(receipts)):
-            facts = reading.count(self.attempts, subset)
-            yield Knowledge(facts._replace(carriable=carriable & facts.proposed), through)
-
-    def _subsets(self, receipts: frozenset[Receipt]) -> Iterator[frozenset[Receipt]]:
-        yield receipts
-        undeleted = frozenset(r for r in receipts if r.kind != Kind.DELETED)
-        for bound in range(self.size.highest + 1):
-            yield frozenset(r for r in undeleted if r.kind != Kind.PROMISED or r.k <= bound)
-        if self.size.explicit:
-            for dropped in (Kind.ABORTED, Kind.STORED):
-                yield frozenset(r for r in receipts if r.kind != dropped)
-
-    def _carriable(self, receipts: frozenset[Receipt]) -> Iterator[Ballot]:
-        """Ballots that may be carried on some subset of the promises: no guard asks whether one may not."""
-        carried: dict[Ballot, list[Receipt]] = {}
-        for receipt in receipts:
-            if receipt.mode == Mode.CARRYING:
-                carried.setdefault(receipt.ballot, []).append(receipt)
-        for ballot, heard in carried.items():
-            key = (ballot, frozenset(heard))
-            if key not in self._carried:
-                self._carried[key] = any(reading.may_carry(ballot, some, self.attempts) for some in _choices(heard))
-            if self._carried[key]:
-                yield ballot
 
     # What a party can do
 
@@ -362,33 +347,25 @@ class World:
         acceptor = older.acceptor if self.size.forgetful else local.acceptor
         yield local._replace(db=older.db, acceptor=acceptor, restores=local.restores + 1)
 
-    def reach(self, identifier: int, state: State) -> tuple[tuple[str, int], ...]:
-        key = (identifier, self.known(state))
+    def reach(self, identifier: int, known: int) -> tuple[tuple[str, int], ...]:
+        """(label, party afterwards) for all that this party can do on any of these subsets."""
+        key = (identifier, known)
         found = self._reach.get(key)
         if found is None:
             after: dict[int, str] = {}
-            for known in self.knowledge(state):
-                for name, result in self.moves(identifier, known):
+            for subset in self.knowledges[known]:
+                for name, result in self.moves(identifier, subset):
                     after.setdefault(result, name)
             found = self._reach[key] = tuple((name, result) for result, name in after.items())
         return found
 
     def successors(self, state: State) -> Iterator[tuple[str, State]]:
+        known = self.knowledge(state)
         for position, identifier in enumerate(state):
             if position in self.groups or state[position - 1] != identifier:
-                for name, result in self.reach(identifier, state):
+                for name, result in self.reach(identifier, known):
                     yield name, self.canonical((*state[:position], result, *state[position + 1 :]))
 
 
 def _label(move: Move) -> str:
     return move.transition.name if move.attempt is None else f"{move.transition.name} {move.attempt.rid.decode()}"
-
-
-def _choices(promises: list[Receipt]) -> Iterator[tuple[Receipt, ...]]:
-    """Every set of promises that may count differently: of one party, at most one report for each `rid`."""
-    by_party: dict[tuple[bytes, bytes | None], list[Receipt | None]] = {}
-    for promise in promises:
-        about = None if promise.reported is None else promise.reported.rid
-        by_party.setdefault((promise.party, about), [None]).append(promise)
-    for chosen in product(*by_party.values()):
-        yield tuple(promise for promise in chosen if promise is not None)

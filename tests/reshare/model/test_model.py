@@ -4,15 +4,19 @@ import random
 from collections.abc import Iterator
 from itertools import islice
 
+import numpy as np
 import pytest
 
 from reshare.rule import facts as reading
 from reshare.rule.steps import Journal, Send
 from reshare.rule.table import Move, enabled
 from reshare.rule.types import Acceptor, Kind
-from tests.reshare.model.search import led, search
+from tests.reshare.model.invariants import Judge
+from tests.reshare.model.knowledge import Knowledge
+from tests.reshare.model.mutants import JOIN_TWO, LEAVE_23, LIAR_STAY, MUTANTS, mutated
+from tests.reshare.model.search import Lattice, every_state, led, search
 from tests.reshare.model.sizes import ACCEPTED_BOTH, EQUAL, LIED, ONE, SMALL, TWO
-from tests.reshare.model.world import Knowledge, Local, Size, State, World
+from tests.reshare.model.world import Local, Size, State, World
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -36,6 +40,7 @@ def walks(world: World, along: tuple[str, ...], seed: int) -> Iterator[State]:
             state = chance.choice(after)
 
 
+[EARLY] = [mutant for mutant in MUTANTS if mutant.name == "accepting before commit"]
 SAMPLED = {
     "from the start": (Size(2, 2, 1, 1, EQUAL, 2), ()),
     "two attempts accepted": (Size(2, 3, 0, 1, TWO, 4), ACCEPTED_BOTH),
@@ -54,12 +59,57 @@ def test_any_subset_of_receipts_enables_nothing_that_the_model_misses(name: str)
         ordered = sorted(receipts, key=repr)
         for keep in (0.4, 0.7, 0.9):
             heard = frozenset(r for r in ordered if chance.random() < keep)
-            known = Knowledge(reading.count(world.attempts, heard), world.through(receipts))
+            known = Knowledge(reading.count(world.attempts, heard), world.knowing.through(receipts))
             for identifier in set(state):
-                modelled = {result for _, result in world.reach(identifier, state)} | {identifier}
+                modelled = {result for _, result in world.reach(identifier, world.knowledge(state))} | {identifier}
                 assert {result for _, result in world.moves(identifier, known)} <= modelled
                 compared += 1
     assert compared > 1500
+
+
+PARTS = {
+    "carried": (Size(2, 3, 0, 1, TWO, 4), ACCEPTED_BOTH),
+    "liar": (Size(2, 2, 0, 1, TWO, 3, extra=1, liar=True), LIED),
+    "explicit": (Size(2, 1, 1, 1, TWO, 2, explicit=True, restores=1), ()),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_facts_counted_in_parts_are_those_of_the_whole(name: str) -> None:
+    size, along = PARTS[name]
+    world = World(size)
+    for state in islice(walks(world, along, 7), 400):
+        receipts = world.receipts(state)
+        whole = reading.count(world.attempts, receipts)
+        [everything, *_] = world.knowledges[world.knowledge(state)]
+        assert everything.facts._replace(carriable=frozenset()) == whole._replace(carriable=frozenset())
+        assert whole.carriable <= everything.facts.carriable
+        assert everything.through == world.knowing.through(receipts)
+
+
+@pytest.mark.parametrize("size", [LEAVE_23, JOIN_TWO, LIAR_STAY], ids=["leave", "join", "liar"])
+def test_arrays_say_what_the_rule_says_one_by_one(size: Size) -> None:
+    """A level's successors, and the states that break an invariant, where a mistake makes some break one."""
+    with mutated(EARLY) as table:
+        world = World(size, table)
+        judge = Judge(world)
+        lattice = Lattice(world, judge)
+        seen = keys = lattice.pack(np.array([world.start], dtype=np.int64))
+        broken = 0
+        for _ in range(9):
+            states = [lattice.state(key) for key in keys]
+            expected = {after for state in states for _, after in world.successors(state)}
+            expected -= {lattice.state(key) for key in seen}
+            level = lattice.following(keys, seen)
+            assert {lattice.state(key) for key in level.keys} == expected
+            for key, parent in zip(level.keys, level.parents, strict=True):
+                assert lattice.state(key) in {after for _, after in world.successors(states[parent])}
+            suspects = lattice.suspects(lattice.unpack(level.keys))
+            violated = [judge.violated(lattice.state(key)) is not None for key in level.keys]
+            assert list(suspects) == violated
+            broken += sum(violated)
+            keys, seen = level.keys, np.sort(np.concatenate([seen, level.keys]))
+    assert broken
 
 
 EXPLICIT = {
@@ -72,10 +122,7 @@ EXPLICIT = {
 def explored(request: pytest.FixtureRequest) -> World:
     """A world all of whose states have been visited."""
     world = World(EXPLICIT[request.param])
-    found = frontier = {world.canonical(world.start)}
-    while frontier:
-        frontier = {after for state in frontier for _, after in world.successors(state)} - found
-        found |= frontier
+    assert sum(1 for _ in every_state(world)) > 1000
     return world
 
 

@@ -1,0 +1,134 @@
+"""A keygen's receipts carried by hand, and a database restored to before the keygen."""
+
+from typing import Any
+
+import pytest
+
+from audit.models import Event
+from keys import keygen_receipts, receipts
+from keys.keygen_receipts import bundle_of, keygen_advance_task, receive
+from keys.models import KeyShare, PairState, ProtocolSession, Receipt, Statement
+from keys.receipts import Bundle
+from keys.shares import identity_open
+from reshare import reconcile
+from tests.life import Party, Vertex, vertex
+from tests.mpc.simulator import flipped
+from vertex.errors import ApiError
+
+__all__ = ["vertex"]
+
+
+@pytest.fixture
+def parties(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> list[Party]:
+    monkeypatch.setattr(reconcile, "reconciled_set", lambda done: None)
+    return vertex.keygen("abc", 2)
+
+
+def forget(party: Party, *, active: bool = True) -> None:
+    """A database of after `create`: the key has no share; with `active=False` the journal does not know its end
+    either."""
+    from keys.keystore import keystore
+
+    if not active:
+        for name in keystore().journal.list("keygen/"):
+            keystore().journal.destroy(name)
+    blank: dict[str, Any] = dict.fromkeys(
+        ("gid", "threshold", "public_key", "chain_code", "sealed_share", "data_key", "quarantined_at", "activated_at")
+    )
+    ProtocolSession.objects.filter(share_id=party.key_id).delete()
+    PairState.objects.filter(share_id=party.key_id).delete()
+    KeyShare.objects.filter(id=party.key_id).update(state="created", parties=[], **blank)
+
+
+def test_a_restored_database_learns_from_its_journal_that_the_key_was_active(parties: list[Party]) -> None:
+    before = parties[0].share
+    forget(parties[0])
+    Receipt.objects.all().delete()
+    Statement.objects.all().delete()
+    reconcile.reconcile()
+    after = parties[0].share
+    assert (after.state, after.public_key, after.gid) == ("active", before.public_key, before.gid)
+    assert after.pairs.count() == 2
+
+
+def test_what_the_journal_does_not_know_is_carried_there_by_hand(vertex: Vertex, parties: list[Party]) -> None:
+    theirs = bundle_of(parties[1].share)
+    assert len(theirs.receipts) == 3
+    assert theirs.preimage is not None
+    forget(parties[0], active=False)
+    Receipt.objects.all().delete()
+    reconcile.reconcile()
+    assert parties[0].state == "quarantined"
+    own = bundle_of(parties[0].share)
+    assert set(own.receipts) < set(theirs.receipts)
+    assert len(own.receipts) == 1
+    assert receive(key=parties[0].share, bundle=theirs, actor="admin") == 2
+    assert vertex.tasks[-1] == ("keys.keygen_advance", [str(parties[0].key_id)])
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "active"
+    assert receive(key=parties[0].share, bundle=theirs, actor="admin") == 0
+    keygen_advance_task(str(parties[0].key_id))
+    assert Event.objects.filter(action="receipts.received").count() == 2
+
+
+def test_two_of_three_stored_are_not_enough(parties: list[Party]) -> None:
+    theirs = bundle_of(parties[1].share)
+    forget(parties[0], active=False)
+    Receipt.objects.all().delete()
+    reconcile.reconcile()
+    stranger = [e for e in theirs.receipts if receipts.parse(e).party == parties[2].identity]
+    receive(key=parties[0].share, bundle=Bundle(stranger, theirs.preimage), actor="admin")
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "quarantined"
+
+
+def said(party: Party, **changed: Any) -> bytes:
+    share = party.share
+    sid = keygen_receipts.sid_of(share)
+    assert sid is not None
+    fields: dict[str, Any] = {"subject": sid, "gid": bytes(share.gid or b""), "k": 0, "digest": bytes(32)}
+    return receipts.issue(identity_open(share.identity), kind="STORED", **fields | changed)
+
+
+BAD = {
+    "garbage": lambda parties, other: b"garbage",
+    "signature": lambda parties, other: flipped(said(parties[0])),
+    "another keygen": lambda parties, other: said(parties[0], subject=bytes(32)),
+    "another sharing": lambda parties, other: said(parties[0], gid=bytes(32)),
+    "stranger": lambda parties, other: receipts.issue(
+        identity_open(other.share.identity),
+        kind="STORED",
+        subject=keygen_receipts.sid_of(parties[0].share) or b"",
+        gid=bytes(parties[0].share.gid or b""),
+        k=0,
+        digest=bytes(32),
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_one_bad_receipt_refuses_all(vertex: Vertex, parties: list[Party], bad: str) -> None:
+    made = BAD[bad](parties, vertex.party("d"))
+    before = Receipt.objects.count()
+    with pytest.raises(ApiError) as error:
+        receive(key=parties[0].share, bundle=Bundle([said(parties[0]), made], None), actor="admin")
+    assert error.value.err_type == "bad_receipt"
+    assert Receipt.objects.count() == before
+    event = Event.objects.latest("seq")
+    assert (event.action, event.subject) == ("receipts.refused", str(parties[0].key_id))
+
+
+def test_a_preimage_of_another_keygen_is_refused(vertex: Vertex, parties: list[Party]) -> None:
+    other = bundle_of(vertex.keygen("abc", 2)[0].share)
+    for preimage in (other.preimage, b"garbage"):
+        with pytest.raises(ApiError) as error:
+            receive(key=parties[0].share, bundle=Bundle([], preimage), actor="admin")
+        assert error.value.err_type == "bad_receipt"
+
+
+def test_a_key_without_a_keygen_has_none(vertex: Vertex) -> None:
+    created = vertex.party("a")
+    assert bundle_of(created.share) == Bundle([], None)
+    with pytest.raises(ApiError) as error:
+        receive(key=created.share, bundle=Bundle([], None), actor="admin")
+    assert error.value.err_type == "key_operation_before_keygen"
