@@ -13,13 +13,17 @@ from tests.life import vertex
 
 __all__ = ["admin", "alice", "bob", "new_operator", "new_user", "nobody", "vertex", "worker"]
 
+SOFTHSM_AT: list[Path] = []
+
 
 @pytest.fixture(scope="session")
 def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SoftHSM's tokens; the library reads its configuration once in a process."""
-    directory = tmp_path_factory.mktemp("softhsm")
-    softhsm(directory)
-    return directory
+    """SoftHSM's tokens, once in a process, as the library reads its configuration: a folder that imports this fixture
+    has one of its own."""
+    if not SOFTHSM_AT:
+        SOFTHSM_AT.append(tmp_path_factory.mktemp("softhsm"))
+        softhsm(SOFTHSM_AT[0])
+    return SOFTHSM_AT[0]
 
 
 @pytest.fixture

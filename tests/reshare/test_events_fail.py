@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.db import OperationalError, connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
@@ -34,6 +36,8 @@ from keys.stored import possession
 from mpc.errors import Blame
 from mpc.sign import Signature
 from reshare import reconcile
+from reshare.decommission import decommission
+from reshare.deleting import delete_request
 from reshare.kind import ReshareKind
 from reshare.models import Reshare
 from reshare.receiving import Bundle, receive
@@ -295,6 +299,37 @@ def key_missing() -> Act:
     return lambda: reconcile._without_key(share)
 
 
+def deletion_asked() -> Act:
+    old_quorum()
+    share = old_share("a")
+    mine = share.user
+    asked = Operation.objects.create(
+        user=mine, caller=f"user:{mine.id}", action="test", deadline=timezone.now() + timedelta(seconds=60)
+    )
+    return lambda: delete_request(user=mine, operation=asked, key_id=share.id, scheme=share.scheme)
+
+
+def identity_destroyed() -> Act:
+    old_quorum()
+    share = old_share("a")
+    gone: dict[str, Any] = {"state": KeyShare.State.ERASED, "sealed_share": None, "data_key": None}
+    KeyShare.objects.filter(id=share.id).update(**gone, erased_at=timezone.now())
+    return lambda: decommission(key_id=share.id, actor="admin")
+
+
+def keystore_rotated() -> Act:
+    node.ensure_node()
+    key_created()()
+    old, new = configured.VERTEX_MASTER_KEY, bytes(range(32)).hex()
+    opening = override_settings(VERTEX_MASTER_KEY=new, VERTEX_MASTER_KEY_OTHER=old)
+
+    def rotate() -> None:
+        with opening:
+            call_command("keystore_rotate", verbosity=0)
+
+    return rotate
+
+
 def head_conflict() -> Act:
     for number, seq in ((1, 9), (2, 5)):
         body = {witness.FIELD: [seq, bytes(32), number]}
@@ -332,9 +367,13 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.not_restored": not_restored,
     "share.key_missing": key_missing,
     "audit.head_conflict": head_conflict,
+    "share.deletion_asked": deletion_asked,
+    "identity.destroyed": identity_destroyed,
+    "keystore.rotated": keystore_rotated,
 }
 # A ban destroys the pair's key before it says so, and what was stored stays stored: both err on the safe side.
-KEYSTORE_GOES_AHEAD = {"pair.banned", "share.quarantined"}
+# So does an identity's; nobody needs another word of it.
+KEYSTORE_GOES_AHEAD = {"pair.banned", "share.quarantined", "identity.destroyed"}
 
 
 @pytest.fixture
@@ -438,12 +477,10 @@ def test_no_state_is_seen_without_its_event(vertex: Vertex, monkeypatch: pytest.
     assert list(untold()) == []
     # Not every one that failed is there later: who has accepted in the journal erases next, without accepting again.
     assert {action for action, _, _ in failed} >= set(Event.objects.values_list("action", flat=True))
-    assert {"reshare.deleted", "reshare.clean", "receipts.conflict", "share.suspended"} <= {
-        action for action, _, _ in failed
-    }
+    assert {"reshare.deleted", "reshare.clean", *BY_ITSELF} <= {action for action, _, _ in failed}
 
 
-BY_ITSELF = {"receipts.conflict", "share.suspended"}
+BY_ITSELF = {"receipts.conflict", "share.suspended", "reshare.alarms"}
 ELSEWHERE = {"audit.cut"}  # tests/keys/test_witness.py: what shares a head must not be in a transaction
 
 
