@@ -179,3 +179,17 @@ def test_a_database_that_may_forget_is_refused(said: list[bool]) -> None:
         with connection.cursor() as cursor:
             cursor.execute("RESET synchronous_commit")
     assert said == []
+
+
+@pytest.mark.parametrize("state", ["retiring", "superseded", "erased"])
+def test_a_share_that_a_later_reshare_takes_up_hinders_no_look_at_the_one_that_made_it(
+    said: list[bool], state: str
+) -> None:
+    attempt = Attempt().stored()
+    attempt.confirm("ab")
+    attempt.settle()
+    erased = {"sealed_share": None, "data_key": None} if state == "erased" else {}
+    KeyShare.objects.filter(reshares_to__rid=attempt.rid).update(state=state, **erased)
+    reconcile.reconcile()
+    assert said == [True]
+    assert [attempt.new_state(name) for name in "abc"] == [state] * 3
