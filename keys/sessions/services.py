@@ -21,6 +21,7 @@ from keys.relays import inbox, relay, resolve
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
+from keys.sessions.rooms import forgotten, put_back
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
 from vertex.errors import ApiError
@@ -280,6 +281,21 @@ def _signer_lost(session: ProtocolSession) -> None:
         log.info("session_ended_meanwhile", session=str(session.id))
 
 
+def _join_again(session: ProtocolSession) -> Joined:
+    """Ask a room whose news may have been lost; one that the relay has forgotten is put back."""
+    sizes = {"min_size": 1, "max_size": settings.VERTEX_MAX_PARTIES * 2}
+    try:
+        return join(session, **sizes)
+    except RoomRefused as refused:
+        if not forgotten(refused.__cause__):
+            raise
+    try:
+        put_back(session)
+    except (RelayRefused, RelayUnavailable) as error:
+        raise RoomRefused("not_ready", "the room can't be put back now") from error
+    return join(session, **sizes)
+
+
 def sweep() -> int:
     """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
     now = timezone.now()
@@ -298,7 +314,7 @@ def sweep() -> int:
     waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=now)
     for session in waiting.select_related("share__identity")[:20]:
         try:
-            room_news(session, join(session, min_size=1, max_size=settings.VERTEX_MAX_PARTIES * 2))
+            room_news(session, _join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
         pause = max(settings.VERTEX_SWEEP * 5, (now - session.created_at).total_seconds() / 10)
