@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.faults import plan
 from tests.faults.harness import Harness
+from tests.faults.restore import restores
 from tests.faults.scenario import Scenario
 from tests.faults.table import summary, table
 from tests.faults.vertices import faketime
@@ -38,7 +39,7 @@ def main() -> int:
     say(f"seed {arguments.seed}")
     if faketime() is None:
         say("not run: clocks that jump (faketime is not installed)")
-    alone = chosen(plan.of_servers(), arguments.only)
+    alone = chosen([*plan.of_servers(), *restores()], arguments.only)
     scenarios = chosen(plan.fixed() if arguments.fixed else plan.everything(arguments.seed), arguments.only)
     deadline = time.monotonic() + 60 * arguments.minutes
     with (

@@ -131,7 +131,7 @@ class Evidence:
     only appear.
     """
 
-    active: set[tuple[str, bytes]] = field(default_factory=set)  # (party, gid) that were active before the rest was read
+    active: set[tuple[str, bytes]] = field(default_factory=set)  # (party, gid), before anything else was read
     shares: list[Held] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     receipts: set[tuple[str, str, bytes, int, bytes]] = field(default_factory=set)  # kind, party, rid, k, digest
@@ -165,10 +165,7 @@ class Witness:
     def gather(self, public_key: bytes) -> Evidence:
         found = Evidence()
         for vertex in self._urls:
-            found.active |= {
-                (bytes(party).hex(), bytes(gid))
-                for party, gid in self.query(vertex, _ACTIVE, public_key)
-            }
+            found.active |= {(bytes(party).hex(), bytes(gid)) for party, gid in self.query(vertex, _ACTIVE, public_key)}
         gids = self._gids(public_key)
         for vertex in self._urls:
             found.attempts += self._attempts(vertex, gids)

@@ -14,8 +14,12 @@ ALIVE = frozenset({"active", "retiring"})
 LIVED = frozenset({"active", "retiring", "superseded", "erased"})  # states that an activated share may have reached
 
 
-def violations(evidence: Evidence) -> list[str]:
-    """What is wrong, in words; empty where nothing is."""
+def violations(evidence: Evidence, restored: frozenset[str] = frozenset()) -> list[str]:
+    """What is wrong, in words; empty where nothing is.
+
+    `restored`: parties (hex) whose keystore was put back: they signed `STORED` and have lost the share, so the
+    invariants, which count parties that do what they sign, can't count these.
+    """
     attempts: dict[bytes, list[Attempt]] = defaultdict(list)
     for attempt in evidence.attempts:
         attempts[attempt.rid].append(attempt)
@@ -24,9 +28,9 @@ def violations(evidence: Evidence) -> list[str]:
     for seen in attempts.values():
         known = next((attempt for attempt in seen if attempt.new_gid is not None), seen[0])
         by_gid[known.gid].append(known)
-        found += _one_outcome(evidence, known)
+        found += _one_outcome(evidence, known, restored)
     for gid, known_of in by_gid.items():
-        found += _never_lost(evidence, gid, known_of)
+        found += _never_lost(evidence, gid, known_of, restored)
         found += _never_two(evidence, gid, known_of)
     return found + list(_faces(evidence))
 
@@ -43,7 +47,9 @@ def _lived(evidence: Evidence, attempt: Attempt) -> set[str]:
     return now | {held.party for held in _shares(evidence, attempt.new_gid) if held.state in LIVED}
 
 
-def _never_lost(evidence: Evidence, gid: bytes, attempts: list[Attempt]) -> Iterator[str]:
+def _never_lost(
+    evidence: Evidence, gid: bytes, attempts: list[Attempt], restored: frozenset[str]
+) -> Iterator[str]:
     """I1. Of a sharing whose successor lived, later reshares may have destroyed shares: then those answer for it."""
     if any(_lived(evidence, attempt) for attempt in attempts) and any(
         attempt.gid == each.new_gid for each in attempts for attempt in evidence.attempts
@@ -53,7 +59,9 @@ def _never_lost(evidence: Evidence, gid: bytes, attempts: list[Attempt]) -> Iter
     if len(old) >= attempts[0].t:
         return
     for attempt in attempts:
-        if attempt.new_gid is not None and {held.party for held in evidence.opening(attempt.new_gid)} >= set(attempt.new):
+        if attempt.new_gid is not None and {held.party for held in evidence.opening(attempt.new_gid)} >= set(
+            attempt.new
+        ):
             return
     yield f"I1: {len(old)} old shares of {gid.hex()[:8]} are left, and no attempt is stored everywhere"
 
@@ -71,14 +79,15 @@ def _where(shares: list[Held]) -> str:
     return ", ".join(f"{held.vertex} {held.state}" for held in shares)
 
 
-def _one_outcome(evidence: Evidence, attempt: Attempt) -> Iterator[str]:
+def _one_outcome(evidence: Evidence, attempt: Attempt, restored: frozenset[str]) -> Iterator[str]:
     """I3 and I5."""
     lived = _lived(evidence, attempt)
     stored = _signers(evidence, "STORED", attempt)
     destroyed = {
         held.party
         for held in _shares(evidence, attempt.new_gid)
-        if held.party in stored and (held.state == "discarded" or (held.state in ("quarantined", "parked") and not held.opens))
+        if held.party in stored - restored
+        and (held.state == "discarded" or (held.state in ("quarantined", "parked") and not held.opens))
     }
     if lived and destroyed:
         yield f"I3: {attempt.rid.hex()[:8]} is active somewhere and destroyed elsewhere"

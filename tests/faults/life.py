@@ -112,6 +112,9 @@ class Life:
         """Generates the key, asynchronously; returns when it is active everywhere."""
         operations = self.keygen_begin()
         self.await_operations(operations)
+        told = [(member.vertex, *self.operation(member, operation)) for member, operation in operations]
+        if any(state != "done" for _, state, _ in told):
+            raise Refused(f"a key generation failed: {told}")
         self.keygen_end()
 
     def keygen_begin(self) -> list[tuple[Member, str]]:
@@ -125,7 +128,7 @@ class Life:
         def ask(member: Member) -> tuple[Member, str]:
             others = [each.keygen_id for each in members if each is not member]
             asked = body | {"key_id": member.key_id, "others_keygen_ids": others}
-            return member, self._begin(member, "POST /ecdsa/keygen", asked)
+            return member, self.begin(member, "POST /ecdsa/keygen", asked)
 
         return self.world.together([lambda member=member: ask(member) for member in members])
 
@@ -136,7 +139,7 @@ class Life:
         )
         self.public_key = bytes(public)
 
-    def _begin(self, member: Member, route: str, body: dict[str, Any]) -> str:
+    def begin(self, member: Member, route: str, body: dict[str, Any]) -> str:
         """An asynchronous call; its operation's id."""
         answer = call(member.user, route, body, patience=self.world.patience, prefer="respond-async")
         if answer.status != 202:
@@ -157,7 +160,7 @@ class Life:
         calls = [(member, role) for members, role in roles for member in members]
 
         def ask(member: Member, role: str) -> tuple[Member, str]:
-            return member, self._begin(member, f"POST /ecdsa/reshare/{role}", body | {"key_id": member.key_id})
+            return member, self.begin(member, f"POST /ecdsa/reshare/{role}", body | {"key_id": member.key_id})
 
         return self.world.together([lambda each=each: ask(*each) for each in calls])
 
@@ -167,7 +170,7 @@ class Life:
             [
                 lambda member=member: (
                     member,
-                    self._begin(member, "POST /ecdsa/refresh", {"key_id": member.key_id, "room_uuid": room}),
+                    self.begin(member, "POST /ecdsa/refresh", {"key_id": member.key_id, "room_uuid": room}),
                 )
                 for member in self.members
             ]

@@ -65,7 +65,12 @@ def others(shape: Shape) -> Iterator[Scenario]:
     def at(path: Path, role: Role, fault: Callable[[], Fault], name: str) -> Scenario:
         return Scenario(shape, path, role, fault, name)
 
-    paths = ((Path.RESHARE, Role.REMAINING), (Path.RESHARE, Role.JOINING), (Path.CONFIRM, Role.DEPARTING), (Path.CONFIRM, Role.REMAINING))
+    paths = (
+        (Path.RESHARE, Role.REMAINING),
+        (Path.RESHARE, Role.JOINING),
+        (Path.CONFIRM, Role.DEPARTING),
+        (Path.CONFIRM, Role.REMAINING),
+    )
     for path, role in paths:
         for process in (WEB, WORKER, LISTEN):
             yield at(path, role, partial(KilledAtRandom, process), f"kill {process} at random")
@@ -146,5 +151,3 @@ def fixed() -> list[Scenario]:
     flushed = {scenario.name: scenario for scenario in of_servers() if scenario.path == Path.RESHARE}
     chosen += [flushed["redis flushed"], flushed["postgres crashed"]]
     return chosen
-
-

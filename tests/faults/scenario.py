@@ -48,6 +48,7 @@ class Scenario:
     fault: Callable[[], Fault]
     name: str
     follows: bool = False  # the target is an old party that does not confirm
+    run: "type[Run] | None" = None  # what plays it, where that is not Run
 
 
 @dataclass(slots=True)
@@ -74,6 +75,9 @@ class Run:
         self.rng = random.Random(seed)
         self.result = Result(scenario)
         self.fault = scenario.fault()
+        self.operations: list[tuple[Member, str]] = []  # of the latest attempt
+        self.restored: frozenset[str] = frozenset()  # parties whose keystore was put back
+        self._target: Member | None = None
 
     def play(self) -> Result:
         begun = time.monotonic()
@@ -134,7 +138,9 @@ class Run:
         free = [name for name in self.world.names if name not in life.vertices]
         joining = [self.world.member(name) for name in self.rng.sample(free, shape.new_n - shape.stay)]
         target = {Role.REMAINING: staying, Role.DEPARTING: leaving, Role.JOINING: joining}[self.scenario.role][0]
-        operations: list[tuple[Member, str]] = []
+        operations = self.operations = []
+        if strike:
+            self._target = target
 
         def begin() -> None:
             operations.extend(life.reshare_begin(staying, joining, leaving, shape.new_t))
@@ -159,7 +165,9 @@ class Run:
         """The attempt has failed: it must end aborted wherever it has begun, and the old quorum signs."""
         self.result.outcome = "aborted, repeated"
         self.world.until(lambda: self._states(operations) <= {"aborted", "failed"}, lambda: self._where(operations))
-        self._expect(None, self.life.sign(old[: self.life.threshold], tries=TRIES), "after an abort the old quorum signs")
+        self._expect(
+            None, self.life.sign(old[: self.life.threshold], tries=TRIES), "after an abort the old quorum signs"
+        )
 
     def _vote(
         self, old: list[Member], new: list[Member], operations: list[tuple[Member, str]], target: Member | None
@@ -183,6 +191,11 @@ class Run:
             begin()
             self.world.until(done, lambda: self._where(operations))
         self._afterwards(old, new, aborts)
+        if self._target is not None:
+            self.finale(self._target, old, new)
+
+    def finale(self, target: Member, old: list[Member], new: list[Member]) -> None:
+        """What else is done once the reshare has ended."""
 
     def _confirmers(self, old: list[Member], needed: int, target: Member | None) -> list[Member]:
         if target is None or target not in old:
@@ -205,11 +218,16 @@ class Run:
         self.result.outcome = self.result.outcome or ("aborted" if aborts else "complete")
         if aborts:
             self._expect(None, life.sign(old[:t], tries=TRIES), "the old quorum signs")
-            self._expect(("share_erased", "reshare_not_complete"), life.sign(new[:new_t]), "aborted shares sign nothing")
+            self._expect(
+                ("share_erased", "reshare_not_complete"), life.sign(new[:new_t]), "aborted shares sign nothing"
+            )
             return
-        mixed = [*old[-(t - 1) :], *new[:new_t]][-max(t, new_t) :]
+        some = old[: t - 1]
+        mixed = [*some, next(member for member in new if member.vertex not in {each.vertex for each in some})]
         self._expect(("share_erased",), life.sign(old[:t]), "erased shares sign nothing")
-        self._expect(("share_erased",), life.sign(old[: t - 1] + mixed[-1:]), "old and new shares sign nothing together")
+        self._expect(
+            ("share_erased",), life.sign(mixed), "old and new shares sign nothing together"
+        )
         life.move_on(new, new_t)
         self._expect(None, life.sign(new[:new_t], tries=TRIES), "the new quorum signs")
 
@@ -265,7 +283,7 @@ class Run:
     def judge(self) -> None:
         """The invariants, from all databases and keystores."""
         if self.life.public_key:
-            self.result.wrong += violations(self.world.witness.gather(self.life.public_key))
+            self.result.wrong += violations(self.world.witness.gather(self.life.public_key), self.restored)
 
 
 _STATE = "SELECT state FROM keys_keyshare WHERE id = %s"

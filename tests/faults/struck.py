@@ -1,11 +1,17 @@
 """The kinds of faults. Each strikes one vertex, or the servers, during one phase of a scenario, and is mended."""
 
+import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from cluster.vertex import LISTEN, PROCESSES, WEB, WORKER
+import redis
+
+from cluster.embedded import Postgres, Valkey
+from cluster.process import Child
+from cluster.vertex import LISTEN, WORKER
 from tests.faults.arming import Order, arm
 from tests.faults.points import Point
 from tests.faults.proxy import HONEST, Mischief
@@ -200,6 +206,8 @@ class DiskFull(Fault):
     def strike(self, stage: Stage) -> Times:
         struck = time.time()
         time.sleep(3.0)
+        if stage.over():
+            raise NotReached(self.name)  # nothing had to be written
         self.withdraw(stage)
         return Times(struck, time.time())
 
@@ -254,54 +262,53 @@ class Servers(Fault):
         return Times(struck, time.time())
 
 
-def _postgres(cluster: FaultyCluster):  # type: ignore[no-untyped-def]
+def _postgres(cluster: FaultyCluster) -> Postgres:
     assert cluster.embedded is not None
     return cluster.embedded.postgres
 
 
-def _redis(cluster: FaultyCluster):  # type: ignore[no-untyped-def]
+def _redis(cluster: FaultyCluster) -> Valkey:
     assert cluster.embedded is not None
     return cluster.embedded.redis
 
 
-def _flush(cluster: FaultyCluster) -> None:
-    import redis
+def _kill(child: Child | None) -> None:
+    assert child is not None
+    child.kill()
 
+
+def _flush(cluster: FaultyCluster) -> None:
     with redis.Redis.from_url(cluster.servers.redis_url(0)) as client:
         client.flushall()
 
 
 def _postgres_disk_full(cluster: FaultyCluster) -> None:
-    """No file of PostgreSQL's may grow or be written: it panics, and can't recover before there is room."""
-    import os
-    from pathlib import Path
-
+    """No file of PostgreSQL's may be written: it panics, and can't recover before there is room."""
     child = _postgres(cluster).child
-    group = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    for pid in group:
+    assert child is not None
+    for path in Path("/proc").iterdir():
         try:
-            if os.getpgid(pid) == child.pid or os.getsid(pid) == child.pid:
-                limit_files(pid, 0)
+            if path.name.isdigit() and os.getsid(int(path.name)) == child.pid:
+                limit_files(int(path.name), 0)
         except (ProcessLookupError, PermissionError):
             continue
 
 
+def _postgres_again(cluster: FaultyCluster) -> None:
+    _kill(_postgres(cluster).child)
+    _postgres(cluster).start()
+
+
 def servers() -> list[Servers]:
-    """Faults of PostgreSQL, Redis and the relay; embedded servers only."""
+    """Faults of PostgreSQL, Redis and the relay; of servers that were started here only."""
     return [
         Servers("postgres stopped", lambda c: _postgres(c).stop(), lambda c: _postgres(c).start()),
-        Servers("postgres crashed", lambda c: _postgres(c).child.kill(), lambda c: _postgres(c).start(), seconds=0.5),
+        Servers("postgres crashed", lambda c: _kill(_postgres(c).child), lambda c: _postgres(c).start(), seconds=0.5),
         Servers("redis stopped", lambda c: _redis(c).stop(), lambda c: _redis(c).start()),
         Servers("redis flushed", _flush, lambda c: None, seconds=0.0),
-        Servers("relay killed", lambda c: c.relay.child.kill(), lambda c: c.relay.start()),  # type: ignore[union-attr]
-        Servers("database's disk full", _postgres_disk_full, _restart_postgres),
+        Servers("relay killed", lambda c: _kill(c.relay.child), lambda c: c.relay.start()),
+        Servers("database's disk full", _postgres_disk_full, _postgres_again),
     ]
-
-
-def _restart_postgres(cluster: FaultyCluster) -> None:
-    server = _postgres(cluster)
-    server.child.kill()
-    server.start()
 
 
 MISCHIEF = {
@@ -313,6 +320,3 @@ MISCHIEF = {
     "partitions": Mischief(partition=True),
     "does it all": replace(HONEST, lose_request=0.1, lose_answer=0.1, repeat=0.2, corrupt=0.2, reorder=0.3, delay=0.3),
 }
-
-
-__all__ = ["PROCESSES", "WEB"]

@@ -53,7 +53,9 @@ def summary(results: Sequence[Result]) -> str:
     told = [f"{len(results)} faults", f"{wrong} violations or stuck", f"{sum(map(late, results))} late"]
     for name, values in (("after the fault", times), ("after the process was back", backs)):
         if values:
-            told.append(f"recovered {name}: p50 {_at(values, 0.5):.1f} s, p95 {_at(values, 0.95):.1f} s, max {values[-1]:.1f} s")
+            told.append(
+                f"recovered {name}: p50 {_at(values, 0.5):.1f} s, p95 {_at(values, 0.95):.1f} s, max {values[-1]:.1f} s"
+            )
     return "; ".join(told)
 
 

@@ -3,6 +3,7 @@
 import resource
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,9 +76,16 @@ class FaultyCluster(Cluster):
 
     vertex_type = FaultyVertex
 
-    def __init__(self, parties: int, run_dir: Path, *, seed: int, servers: Servers | None = None, **more: object) -> None:
-        extra = dict(more.pop("settings", None) or {})  # type: ignore[call-overload]
-        super().__init__(parties, run_dir, servers=servers, settings=SETTINGS | extra, **more)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        parties: int,
+        run_dir: Path,
+        *,
+        seed: int,
+        servers: Servers | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__(parties, run_dir, servers=servers, settings=SETTINGS, say=say)
         self._seed = seed
         self.proxies: dict[str, Proxy] = {}
 

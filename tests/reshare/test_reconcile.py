@@ -1,5 +1,6 @@
 """At start: whatever the database forgot or never knew, keystore and journal are believed."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from keys.shares import share_key_exists, share_open
 from reshare import acceptor, reconcile, tasks
 from reshare.models import Reshare
 from reshare.reconcile import NotDurable, check_durability
-from tests.life import Vertex
+from tests.life import Vertex, at_once
 from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
 
 
@@ -193,3 +194,23 @@ def test_a_share_that_a_later_reshare_takes_up_hinders_no_look_at_the_one_that_m
     reconcile.reconcile()
     assert said == [True]
     assert [attempt.new_state(name) for name in "abc"] == [state] * 3
+
+
+def test_one_at_a_time(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`listen` asks again while the first is still at it: in this process, or in another worker."""
+    begun: list[int] = []
+
+    def slow() -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            return
+        at_once([tasks.reconcile_task])
+        monkeypatch.setattr(reconcile, "_HERE", threading.Lock())
+        at_once([tasks.reconcile_task])
+
+    monkeypatch.setattr(tasks, "reconcile", slow)
+    tasks.reconcile_task()
+    assert begun == [1]
+    monkeypatch.setattr(tasks, "reconcile", lambda: begun.append(2))
+    tasks.reconcile_task()
+    assert begun == [1, 2], "the lock was given back"
