@@ -17,6 +17,7 @@ from keys.node import ensure_node
 from keys.shares import share_key_exists, share_row_from_journal
 from reshare import acceptor, statements
 from reshare.executor import advance
+from reshare.models import Reshare
 from reshare.receiving import told
 from vertex.errors import ApiError
 from vertex.liveness import reconciled_set
@@ -117,6 +118,8 @@ def _restore(record: dict[str, object]) -> None:
                 old_share=share.predecessor,
                 new_share=share,
             )
+            # A row of before the share was stored names none yet.
+            Reshare.objects.filter(id=row.id, new_share=None).update(new_share=share)
             statements.learn(row, bytes.fromhex(extra["preimage"]))
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))

@@ -196,6 +196,20 @@ def test_a_share_that_a_later_reshare_takes_up_hinders_no_look_at_the_one_that_m
     assert [attempt.new_state(name) for name in "abc"] == [state] * 3
 
 
+def test_a_database_of_between_the_promise_and_the_store_gets_the_new_share_back(said: list[bool]) -> None:
+    """The attempt's row is there, without its share and digest; the journal has said STORED."""
+    attempt = Attempt().stored()
+    Reshare.objects.update(run="hello", digest=None, new_gid=None, new_share=None)
+    Receipt.objects.exclude(kind="PROMISED").delete()
+    Statement.objects.all().delete()
+    PairState.objects.exclude(share__gid=old_share("a").gid).delete()
+    KeyShare.objects.exclude(gid=old_share("a").gid).delete()
+    reconcile.reconcile()
+    assert said == [True]
+    assert [attempt.new_state(name) for name in "abc"] == ["quarantined"] * 3
+    assert [attempt.said(name).count("STORED") for name in "abc"] == [1] * 3
+
+
 def test_one_at_a_time(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """`listen` asks again while the first is still at it: in this process, or in another worker."""
     begun: list[int] = []
