@@ -47,9 +47,7 @@ def _lived(evidence: Evidence, attempt: Attempt) -> set[str]:
     return now | {held.party for held in _shares(evidence, attempt.new_gid) if held.state in LIVED}
 
 
-def _never_lost(
-    evidence: Evidence, gid: bytes, attempts: list[Attempt], restored: frozenset[str]
-) -> Iterator[str]:
+def _never_lost(evidence: Evidence, gid: bytes, attempts: list[Attempt], restored: frozenset[str]) -> Iterator[str]:
     """I1. Of a sharing whose successor lived, later reshares may have destroyed shares: then those answer for it."""
     if any(_lived(evidence, attempt) for attempt in attempts) and any(
         attempt.gid == each.new_gid for each in attempts for attempt in evidence.attempts

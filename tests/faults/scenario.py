@@ -225,9 +225,7 @@ class Run:
         some = old[: t - 1]
         mixed = [*some, next(member for member in new if member.vertex not in {each.vertex for each in some})]
         self._expect(("share_erased",), life.sign(old[:t]), "erased shares sign nothing")
-        self._expect(
-            ("share_erased",), life.sign(mixed), "old and new shares sign nothing together"
-        )
+        self._expect(("share_erased",), life.sign(mixed), "old and new shares sign nothing together")
         life.move_on(new, new_t)
         self._expect(None, life.sign(new[:new_t], tries=TRIES), "the new quorum signs")
 
