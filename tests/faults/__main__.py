@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tests.faults import plan
 from tests.faults.harness import Harness
-from tests.faults.restore import restores
 from tests.faults.scenario import Scenario
 from tests.faults.table import summary, table
 from tests.faults.vertices import faketime
@@ -39,17 +38,19 @@ def main() -> int:
     say(f"seed {arguments.seed}")
     if faketime() is None:
         say("not run: clocks that jump (faketime is not installed)")
-    alone = chosen([*plan.of_servers(), *restores()], arguments.only)
-    scenarios = chosen(plan.fixed() if arguments.fixed else plan.everything(arguments.seed), arguments.only)
+    everything = plan.fixed() if arguments.fixed else [*plan.alone(), *plan.everything(arguments.seed)]
+    wanted = chosen(everything, arguments.only)
+    alone = [scenario for scenario in wanted if scenario.alone]
+    scenarios = [scenario for scenario in wanted if not scenario.alone]
     deadline = time.monotonic() + 60 * arguments.minutes
     with (
         tempfile.TemporaryDirectory(prefix="vertex-faults-") as temporary,
         Harness(arguments.run_dir or Path(temporary), seed=arguments.seed, say=say) as harness,
     ):
-        if not arguments.fixed and harness.cluster.embedded is not None:
-            harness.play(alone, lanes=1, deadline=deadline)
-        elif not arguments.fixed:
+        if harness.cluster.embedded is None:
             say("not run: PostgreSQL and Redis stopped (they are not this run's own)")
+            alone = [each for each in alone if not each.fault().exclusive]
+        harness.play(alone, lanes=1, deadline=deadline)
         harness.play(scenarios, lanes=arguments.lanes, deadline=deadline)
         broken = harness.chains()
         for death in harness.supervisor.unexpected:

@@ -19,6 +19,8 @@ from mpc.hashing import TH
 from mpc.identity import verify
 from mpc.shares import Share
 
+AT_ONCE = 2  # connections to one database
+
 
 class ReadOnly:
     """A directory of the keystore, looked at only: opening it does not tidy it up, as a worker does."""
@@ -141,26 +143,34 @@ class Evidence:
 
 
 class Witness:
-    """Reads the databases (as their owner) and keystores of vertices: a connection each for every thread that asks."""
+    """Reads the databases (as their owner) and keystores of vertices; over few connections, which the server counts."""
 
     def __init__(self, urls: Mapping[str, str], stores: Mapping[str, tuple[Path, str]]) -> None:
         self._urls, self._stores = urls, stores
-        self._mine = threading.local()
+        self._free: dict[str, list[psycopg.Connection[Any]]] = {vertex: [] for vertex in urls}
+        self._at_once = {vertex: threading.Semaphore(AT_ONCE) for vertex in urls}
 
     def query(self, vertex: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Rows; psycopg.OperationalError while the database is away."""
-        kept: dict[str, psycopg.Connection[Any]] = self._mine.__dict__.setdefault("kept", {})
-        for last in (False, True):
-            connection = kept.get(vertex)
-            if connection is None or connection.closed:
-                connection = kept[vertex] = psycopg.connect(self._urls[vertex], autocommit=True, connect_timeout=5)
-            try:
-                return connection.execute(statement, parameters).fetchall()
-            except psycopg.OperationalError:
-                connection.close()
-                if last:
-                    raise
-        raise AssertionError("never reached")
+        with self._at_once[vertex]:
+            while self._free[vertex]:
+                try:
+                    return self._ask(vertex, self._free[vertex].pop(), statement, parameters)
+                except (IndexError, psycopg.OperationalError):
+                    continue  # broken since it was used last, or taken by another thread
+            fresh = psycopg.connect(self._urls[vertex], autocommit=True, connect_timeout=5)
+            return self._ask(vertex, fresh, statement, parameters)
+
+    def _ask(
+        self, vertex: str, connection: psycopg.Connection[Any], statement: str, parameters: tuple[object, ...]
+    ) -> list[tuple[Any, ...]]:
+        try:
+            rows = connection.execute(statement, parameters).fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        self._free[vertex].append(connection)
+        return rows
 
     def gather(self, public_key: bytes) -> Evidence:
         found = Evidence()

@@ -57,9 +57,10 @@ def _never_lost(evidence: Evidence, gid: bytes, attempts: list[Attempt], restore
     if len(old) >= attempts[0].t:
         return
     for attempt in attempts:
-        if attempt.new_gid is not None and {held.party for held in evidence.opening(attempt.new_gid)} >= set(
-            attempt.new
-        ):
+        if attempt.new_gid is None:
+            continue
+        stored = {held.party for held in evidence.opening(attempt.new_gid)}
+        if stored >= set(attempt.new) - restored:
             return
     yield f"I1: {len(old)} old shares of {gid.hex()[:8]} are left, and no attempt is stored everywhere"
 

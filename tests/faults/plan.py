@@ -7,6 +7,7 @@ from functools import partial
 
 from cluster.vertex import LISTEN, WEB, WORKER
 from tests.faults.points import Path, Point, Role, cells, named
+from tests.faults.restore import restores
 from tests.faults.scenario import GROW, SAME, SHAPES, SHRINK, Scenario, Shape
 from tests.faults.struck import (
     MISCHIEF,
@@ -90,10 +91,17 @@ def others(shape: Shape) -> Iterator[Scenario]:
 def of_servers() -> list[Scenario]:
     """Faults of PostgreSQL, Redis and the relay, which strike every vertex: played one at a time."""
     return [
-        Scenario(SAME, path, Role.REMAINING, lambda number=number: servers()[number], servers()[number].name)
+        Scenario(
+            SAME, path, Role.REMAINING, lambda number=number: servers()[number], servers()[number].name, alone=True
+        )
         for path in (Path.RESHARE, Path.CONFIRM)
         for number in range(len(servers()))
     ]
+
+
+def alone() -> list[Scenario]:
+    """What is played one at a time."""
+    return [*of_servers(), *restores()]
 
 
 def everything(seed: int) -> list[Scenario]:

@@ -158,6 +158,7 @@ def restores(shape: Shape = SAME) -> list[Scenario]:
                         lambda point=point, keystore=keystore: Dumped(point, keystore=keystore),
                         dumped_name(point, keystore),
                         run=RestoreRun,
+                        alone=True,
                     )
                 )
     return found

@@ -49,6 +49,7 @@ class Scenario:
     name: str
     follows: bool = False  # the target is an old party that does not confirm
     run: "type[Run] | None" = None  # what plays it, where that is not Run
+    alone: bool = False  # it strikes every vertex, or takes something from every key of one
 
 
 @dataclass(slots=True)

@@ -51,7 +51,7 @@ class Fault:
     """`prepare` before the phase, `strike` while it runs (returns when all is mended), `withdraw` whatever happened."""
 
     name: str
-    exclusive = False  # strikes every vertex
+    exclusive = False  # strikes the servers of all vertices
 
     def prepare(self, stage: Stage) -> None:
         pass
