@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.faults import plan
 from tests.faults.harness import Harness
 from tests.faults.scenario import Scenario
-from tests.faults.table import summary, table
+from tests.faults.table import late, line, summary, table
 from tests.faults.vertices import faketime
 
 
@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides who is struck, and when")
     parser.add_argument("--lanes", type=int, default=3, help="keys that are struck at once")
     parser.add_argument("--fixed", action="store_true", help="the forty of `make test` instead")
+    parser.add_argument("--strict", action="store_true", help="what recovers late fails too (two idle cores)")
     parser.add_argument("--run-dir", type=Path, help="of the cluster; kept, with its logs (by default a temporary one)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -57,7 +58,11 @@ def main() -> int:
             say(f"{death.vertex} {death.process} ended by itself with {death.code}")
         print(table(harness.results))
         print(summary(harness.results), *broken, sep="\n")
-        return int(bool(broken) or any(not result.ok for result in harness.results))
+        tardy = [result for result in harness.results if late(result)]
+        for result in tardy:
+            say(f"late: {line(result)}")
+        failed = broken or any(not result.ok for result in harness.results) or (arguments.strict and tardy)
+        return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -204,7 +204,9 @@ class Soak:
 
     def _freeze(self, rng: random.Random, vertex: str) -> None:
         process = rng.choice((WORKER, LISTEN))
-        child = self.harness.cluster.vertex(vertex).children[process]
+        child = self.harness.cluster.vertex(vertex).children.get(process)
+        if child is None:
+            return  # it is just being started again
         freeze(child)
         time.sleep(1.5 * LEASE)
         thaw(child)

@@ -157,7 +157,9 @@ class FrozenListen(Fault):
 
     def strike(self, stage: Stage) -> Times:
         pause(stage, 1.0)
-        child = stage.cluster.vertex(stage.vertex).children[LISTEN]
+        vertex = stage.cluster.vertex(stage.vertex)
+        while (child := vertex.children.get(LISTEN)) is None:
+            time.sleep(0.05)
         struck = time.time()
         freeze(child)
         time.sleep(LEASE)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -121,15 +122,19 @@ class Supervisor:
     def _mend(self, vertex: FaultyVertex) -> None:
         for process in (*PROCESSES, SECOND):
             child = vertex.children.get(process)
-            if child is None or child.running or (vertex.name, process) in self._held:
+            if (vertex.name, process) in self._held or (child is not None and child.running):
                 continue
-            death = Death(vertex.name, process, child.popen.returncode, time.time())
-            self.deaths.append(death)
-            if process == SECOND:
-                vertex.children.pop(SECOND)
-                continue
-            vertex.restart(process)
-            self._coming.append(death)
+            if child is not None:
+                death = Death(vertex.name, process, child.popen.returncode, time.time())
+                self.deaths.append(death)
+                vertex.children.pop(process)
+                child.kill()  # whatever is left of its group
+                if process != SECOND:
+                    self._coming.append(death)
+            if process != SECOND:
+                # A port may stay taken for a moment: the next turn tries again.
+                with suppress(OSError):
+                    vertex.restart(process)
         for death in list(self._coming):
             if death.vertex == vertex.name and vertex.works(death.process):
                 death.back_at = time.time()

@@ -44,12 +44,13 @@ class FaultyVertex(Vertex):
 
     def start_second_worker(self) -> None:
         """Another worker on the same queues, database and keystore."""
-        first = self.children.pop(WORKER)
+        first = self.children.pop(WORKER, None)
         try:
             self.restart(WORKER)
             self.children[SECOND] = self.children[WORKER]
         finally:
-            self.children[WORKER] = first
+            if first is not None:
+                self.children[WORKER] = first
 
     def works(self, process: str) -> bool:
         """Whether a process runs and has said so; `web` is ready when it listens."""
