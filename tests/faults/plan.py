@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from cluster.vertex import LISTEN, WEB, WORKER
+from tests.faults.outages import servers
 from tests.faults.points import Path, Point, Role, cells, named
 from tests.faults.restore import restores
 from tests.faults.scenario import GROW, SAME, SHAPES, SHRINK, Scenario, Shape
@@ -19,7 +20,6 @@ from tests.faults.struck import (
     FrozenListen,
     KilledAtRandom,
     LyingRelay,
-    servers,
 )
 from tests.faults.vertices import faketime
 
@@ -99,9 +99,11 @@ def of_servers() -> list[Scenario]:
     ]
 
 
-def alone() -> list[Scenario]:
-    """What is played one at a time."""
-    return [*of_servers(), *restores()]
+def alone(seed: int) -> list[Scenario]:
+    """What is played one at a time: outages, and restores in an order drawn from the seed."""
+    dumps = restores()
+    random.Random(seed).shuffle(dumps)
+    return [*of_servers(), *dumps]
 
 
 def everything(seed: int) -> list[Scenario]:

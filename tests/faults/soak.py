@@ -23,10 +23,11 @@ from tests.faults.client import Unanswered
 from tests.faults.harness import Harness
 from tests.faults.invariants import violations
 from tests.faults.life import Life, Member, Refused, Stuck
+from tests.faults.outages import servers
 from tests.faults.points import POINTS
 from tests.faults.points import Path as Way
 from tests.faults.proxy import HONEST
-from tests.faults.struck import MISCHIEF, servers
+from tests.faults.struck import MISCHIEF
 from tests.faults.vertices import LEASE, freeze, thaw
 
 OPERATIONS = ("sign", "sign", "reshare", "reshare", "refresh", "abort", "keygen")
