@@ -21,7 +21,7 @@ from keys.relays import inbox, relay, resolve
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
-from keys.sessions.rooms import forgotten, put_back
+from keys.sessions.rooms import ROOM_REFUSALS, RoomRefused, join, join_again
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
 from vertex.errors import ApiError
@@ -29,17 +29,6 @@ from vertex.errors import ApiError
 log = structlog.get_logger()
 State = ProtocolSession.State
 UNSTARTED = (State.JOINING, State.WAITING, State.READY)
-ROOM_REFUSALS = {
-    "room_not_found": "the room is unknown or has expired",
-    "room_full": "the room is full",
-    "room_used": "the room was used before",
-    "room_size": "the room has another size than this call needs",
-    "room_kind": "the room is used for another kind of call",
-}
-
-
-class RoomRefused(ApiError):
-    """The room did not take this party: those who are in it are not told."""
 
 
 @contextmanager
@@ -105,24 +94,6 @@ def session_open(
         raise
     room_news(session, joined)
     return session
-
-
-def join(session: ProtocolSession, *, min_size: int, max_size: int) -> Joined:
-    """Take this party's place in the session's room; idempotent."""
-    try:
-        return relay(session.relay).join(
-            session.room,
-            party=bytes(session.share.identity.public).hex(),
-            inbox=inbox(),
-            kind=session.kind,
-            until=int(session.deadline.timestamp()),
-            min_size=min_size,
-            max_size=max_size,
-        )
-    except RelayRefused as refusal:
-        raise RoomRefused("bad_request_params", ROOM_REFUSALS.get(refusal.err_type, refusal.message)) from refusal
-    except RelayUnavailable as error:
-        raise RoomRefused("not_ready", "the relay does not answer", retry_after=5) from error
 
 
 def room_news(session: ProtocolSession, joined: Joined) -> None:
@@ -281,21 +252,6 @@ def _signer_lost(session: ProtocolSession) -> None:
         log.info("session_ended_meanwhile", session=str(session.id))
 
 
-def _join_again(session: ProtocolSession) -> Joined:
-    """Ask a room whose news may have been lost; one that the relay has forgotten is put back."""
-    sizes = {"min_size": 1, "max_size": settings.VERTEX_MAX_PARTIES * 2}
-    try:
-        return join(session, **sizes)
-    except RoomRefused as refused:
-        if not forgotten(refused.__cause__):
-            raise
-    try:
-        put_back(session)
-    except (RelayRefused, RelayUnavailable) as error:
-        raise RoomRefused("not_ready", "the room can't be put back now") from error
-    return join(session, **sizes)
-
-
 def sweep() -> int:
     """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
     now = timezone.now()
@@ -314,7 +270,7 @@ def sweep() -> int:
     waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=now)
     for session in waiting.select_related("share__identity")[:20]:
         try:
-            room_news(session, _join_again(session))
+            room_news(session, join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
         pause = max(settings.VERTEX_SWEEP * 5, (now - session.created_at).total_seconds() / 10)

@@ -13,7 +13,6 @@ from tests.faults.scenario import Scenario
 from tests.faults.table import late, line, summary, table
 from tests.faults.vertices import faketime
 
-
 ALONE = 0.35  # share of the time
 
 
