@@ -32,7 +32,7 @@ def violations(evidence: Evidence, restored: frozenset[str] = frozenset()) -> li
     for gid, known_of in by_gid.items():
         found += _never_lost(evidence, gid, known_of, restored)
         found += _never_two(evidence, gid, known_of)
-    return found + list(_faces(evidence))
+    return found + list(_faces(evidence, restored))
 
 
 def _shares(evidence: Evidence, gid: bytes | None) -> list[Held]:
@@ -104,11 +104,13 @@ def _signers(evidence: Evidence, kind: str, attempt: Attempt) -> set[str]:
     return {party for said, party, rid, _, _ in evidence.receipts if said == kind and rid == attempt.rid}
 
 
-def _faces(evidence: Evidence) -> Iterator[str]:
-    """Honest parties have one face, whatever was done to their machines."""
+def _faces(evidence: Evidence, restored: frozenset[str]) -> Iterator[str]:
+    """Honest parties have one face, unless their keystore was put back: two faces prove just that (step 8)."""
     kinds: dict[tuple[str, bytes], set[str]] = defaultdict(set)
     digests: dict[tuple[str, bytes, str], set[bytes]] = defaultdict(set)
     for kind, party, rid, _, digest in evidence.receipts:
+        if party in restored:
+            continue
         kinds[party, rid].add(kind)
         if digest:
             digests[party, rid, kind].add(digest)

@@ -90,6 +90,9 @@ def test_a_party_whose_keystore_was_put_back_is_not_counted() -> None:
     found = evidence("c", "ab", {"a": "active", "b": "active", "c": "quarantined"}, COMPLETE)
     assert [line[:2] for line in violations(found)] == ["I3", "I1"]
     assert violations(found, frozenset("c")) == []
+    found.receipts |= receipts(("ABORTED", "c"), ("FAILED", "c"), ("CONFIRMED", "c"))
+    assert violations(found, frozenset("c")) == [], "two faces prove that it was restored"
+    assert "two faces" in str(violations(found))
 
 
 def test_a_sharing_that_a_later_one_has_replaced_is_that_ones_affair() -> None:
