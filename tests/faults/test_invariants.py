@@ -34,7 +34,7 @@ def evidence(old: str, new: str, new_states: dict[str, str], said: set[tuple[str
     """One attempt of a 2-of-3 key: whose old and whose new share opens."""
     shares = held(OLD, each("erased" if not old else "retiring"), old) + held(NEW, new_states, new)
     active = {(party, NEW) for party, state in new_states.items() if state == "active"}
-    return Evidence(active, shares, [attempt()], said)
+    return Evidence(active, shares, [attempt()], set(said))
 
 
 GOOD = {
