@@ -42,6 +42,12 @@ def arm(folder: Path, point: Point, *, party: str = "", action: str = "kill") ->
     return order
 
 
-def ready(folder: Path, pid: int) -> bool:
-    """Whether the process with this id has said that it works."""
-    return os.path.exists(folder / READY / str(pid))
+def ready(folder: Path, leader: int) -> bool:
+    """Whether a process of the group that this one leads has said that it works (faketime's program is its child)."""
+    for path in (folder / READY).glob("*"):
+        try:
+            if os.getpgid(int(path.name)) == leader:
+                return True
+        except ProcessLookupError:
+            continue
+    return False

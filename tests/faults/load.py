@@ -182,7 +182,7 @@ def main() -> int:
 
     with (
         tempfile.TemporaryDirectory(prefix="vertex-load-") as temporary,
-        FaultyCluster(3, arguments.run_dir or Path(temporary), seed=0, say=say) as cluster,
+        FaultyCluster(3, arguments.run_dir or Path(temporary), seed=0, settings={}, say=say) as cluster,
     ):
         load = Load(World(cluster, PATIENCE), say, arguments.scale)
         Supervisor(cluster, say).run([load.run])

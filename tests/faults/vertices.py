@@ -3,7 +3,7 @@
 import resource
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,9 +84,10 @@ class FaultyCluster(Cluster):
         *,
         seed: int,
         servers: Servers | None = None,
+        settings: Mapping[str, str] = SETTINGS,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        super().__init__(parties, run_dir, servers=servers, settings=SETTINGS, say=say)
+        super().__init__(parties, run_dir, servers=servers, settings=settings, say=say)
         self._seed = seed
         self.proxies: dict[str, Proxy] = {}
 
