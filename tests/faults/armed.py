@@ -57,8 +57,8 @@ class Orders:
                 wanted = json.loads(order.read_text())
             except FileNotFoundError:  # another thread obeyed it, or it was taken back
                 continue
-            point = wanted["site"], wanted["label"], wanted["when"]
-            if point == (site, seen.label, when) and wanted["party"] in ("", seen.party):
+            here = (wanted["site"], wanted["when"]) == (site, when) and seen.label in wanted["label"].split("|")
+            if here and wanted["party"] in ("", seen.party):
                 self._obey(order, wanted["action"])
 
     def _obey(self, order: Path, action: str) -> None:

@@ -136,7 +136,7 @@ _FIXED: tuple[tuple[str, Role, Shape], ...] = (
     ("before receipt: CONFIRMED", _R, GROW),
     ("before journal: accept confirmed", _R, SAME),
     ("after journal: accept confirmed", _D, SAME),
-    ("after journal: accept following", _R, SHRINK),
+    ("after journal: accept following|accept completed", _R, SHRINK),
     ("before keys destroyed: superseded", _R, SAME),
     ("after keys destroyed: superseded", _D, SAME),
     ("after erased: erase", _R, GROW),

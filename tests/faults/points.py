@@ -138,7 +138,8 @@ SITES = {
 
 @dataclass(frozen=True, slots=True, order=True)
 class Point:
-    """A kill point; `path` and `roles` say where it is reached."""
+    """A kill point; `path` and `roles` say where it is reached. `label`: one, or several with ``|`` between them, where
+    it depends on what comes first which of them is seen."""
 
     site: str
     label: str
@@ -179,8 +180,8 @@ _TABLE: tuple[tuple[str, str, Path, tuple[Role, ...]], ...] = (
     ("receipt", "CONFIRMED", Path.CONFIRM, OLD),
     ("journal", "accept confirmed", Path.CONFIRM, OLD),
     ("database", "accept confirmed", Path.CONFIRM, OLD),
-    ("journal", "accept following", Path.CONFIRM, OLD),
-    ("database", "accept following", Path.CONFIRM, OLD),
+    ("journal", "accept following|accept completed", Path.CONFIRM, OLD),
+    ("database", "accept following|accept completed", Path.CONFIRM, OLD),
     ("keys destroyed", "superseded", Path.CONFIRM, OLD),
     ("erased", "erase", Path.CONFIRM, OLD),
     ("verified", "erase", Path.CONFIRM, OLD),
