@@ -1,6 +1,7 @@
 # From a bare checkout with Python 3.11 and pip alone: every target makes the virtual environment it needs.
 PYTHON ?= python3
 PARTIES ?= 5
+MINUTES ?= 30
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
@@ -9,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
 	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
 
-.PHONY: install demo test model cluster bench coverage mutants lint format lock clean
+.PHONY: install demo test model cluster bench coverage mutants faults soak load lint format lock clean
 
 install: $(INSTALLED)
 
@@ -42,6 +43,16 @@ coverage: $(INSTALLED)
 # Changes of the checks of mpc/ that no test notices: up to an hour. MODULES="mpc.sign mpc.mul" for some only.
 mutants: $(INSTALLED)
 	@exec $(PY) -m tests.mutants $(MODULES)
+
+# FAULTS: options of it, e.g. FAULTS="--minutes 10 --only relay --seed 1".
+faults: $(INSTALLED)
+	@exec $(PY) -m tests.faults $(FAULTS)
+
+soak: $(INSTALLED)
+	@exec $(PY) -m tests.faults.soak --minutes $(MINUTES)
+
+load: $(INSTALLED)
+	@exec $(PY) -m tests.faults.load
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .

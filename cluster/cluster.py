@@ -33,6 +33,8 @@ class Cluster:
     `settings` are environment variables for all vertices. `say` is told of progress.
     """
 
+    vertex_type: type[Vertex] = Vertex
+
     def __init__(
         self,
         parties: int,
@@ -67,12 +69,12 @@ class Cluster:
         shutil.rmtree(self.run_dir / "vertices", ignore_errors=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.servers = self._given_servers or open_servers(os.environ)
-        self._databases = Databases(self.servers)
+        self.databases = Databases(self.servers)
         if self._given_servers is None:
             self._stack.callback(self.servers.close)
         if self._given_servers is not None or not self.servers.ephemeral:
-            self._stack.callback(self._databases.drop_all)
-        self._databases.prepare()
+            self._stack.callback(self.databases.drop_all)
+        self.databases.prepare()
         self.relay = Relay(self.servers.redis_url(0), self.run_dir, CHECKOUT)
         self._stack.callback(self.relay.stop)
         self.relay.start()
@@ -93,10 +95,10 @@ class Cluster:
             log=self.run_dir / "migrate.log",
             env=base_env()
             | {
-                "DATABASE_URL": self._databases.template_url,
+                "DATABASE_URL": self.databases.template_url,
                 "REDIS_URL": self.servers.redis_url(0),
                 "VERTEX_SECRET_KEY": "unused by migrations",
-                "VERTEX_APP_ROLE": self._databases.role,
+                "VERTEX_APP_ROLE": self.databases.role,
                 "VERTEX_DB_POOL": "0",
             },
             cwd=CHECKOUT,
@@ -106,23 +108,27 @@ class Cluster:
         number, index = divmod(self._made, 26)
         name = chr(ord("a") + index) + (str(number + 1) if number else "")
         self._made += 1
-        vertex = Vertex(
+        vertex = self.vertex_type(
             name=name,
             directory=self.run_dir / "vertices" / name,
-            database_url=self._databases.create(name),
+            database_url=self.databases.create(name),
             redis_url=self.servers.redis_url(self._made),
-            settings=self._settings(),
+            settings=self._settings() | self.settings_of(name),
             checkout=CHECKOUT,
         )
         self.vertices.append(vertex)
         vertex.start()
         return vertex
 
+    def settings_of(self, name: str) -> dict[str, str]:
+        """What one vertex is told that the others are not."""
+        return {}
+
     def _settings(self) -> dict[str, str]:
         return {
             "VERTEX_RELAY_URL": self.relay.url,
             "VERTEX_RELAY_API_KEY": self.relay.api_key,
-            "VERTEX_APP_ROLE": self._databases.role,
+            "VERTEX_APP_ROLE": self.databases.role,
             "VERTEX_ALLOWED_HOSTS": "127.0.0.1,localhost",
             "VERTEX_INSECURE_HTTP": "1",
             "VERTEX_TWO_PERSON": "0",
@@ -159,13 +165,13 @@ class Cluster:
         vertex = self.vertex(name)
         self.vertices.remove(vertex)
         vertex.destroy()
-        self._databases.drop(name)
+        self.databases.drop(name)
         with redis.Redis.from_url(vertex.redis_url) as client:
             client.flushdb()
 
     def owner_url(self, name: str) -> str:
         """A vertex's database as its owner; the vertex itself connects as the application role."""
-        return self._databases.owner_url(name)
+        return self.databases.owner_url(name)
 
     @property
     def dead(self) -> list[Child]:

@@ -43,6 +43,33 @@ class Databases:
         """The database of a vertex as its owner: for tests that restore or inspect it."""
         return self._servers.database_url(self._name(vertex))
 
+    def copy(self, vertex: str, label: str) -> str:
+        """A copy of a vertex's database as it is now, for `put_back`; breaks the vertex's connections. Its name."""
+        source = self._name(vertex)
+        name = f"{source}_{label}"
+        self._execute("ALTER DATABASE {} ALLOW_CONNECTIONS false", source)
+        try:
+            self._disconnect(source)
+            self._execute("CREATE DATABASE {} TEMPLATE {}", name, source)
+        finally:
+            self._execute("ALTER DATABASE {} ALLOW_CONNECTIONS true", source)
+        self._made.add(name)
+        return name
+
+    def put_back(self, vertex: str, copy: str) -> None:
+        """A restored dump: the copy in place of today's database, connections to which break."""
+        self._execute("DROP DATABASE {} WITH (FORCE)", self._name(vertex))
+        self._execute("CREATE DATABASE {} TEMPLATE {}", self._name(vertex), copy)
+
+    def drop_copy(self, copy: str) -> None:
+        self._drop(copy)
+
+    def _disconnect(self, name: str) -> None:
+        with psycopg.connect(self._servers.database_url("postgres"), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
     def drop(self, vertex: str) -> None:
         self._drop(self._name(vertex))
 

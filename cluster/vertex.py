@@ -104,6 +104,10 @@ class Vertex:
             touched = ["--worker-tmp-dir", str(TMPFS)] if TMPFS.is_dir() else []
             self._spawn(WEB, [*gunicorn, *threads, *rest, *touched], pass_fds=[listener.fileno()])
 
+    def command(self, process: str, argv: list[str | Path]) -> list[str | Path]:
+        """The command line of a process; the fault tests put something in front of it."""
+        return argv
+
     def _spawn(
         self,
         process: str,
@@ -115,7 +119,7 @@ class Vertex:
     ) -> None:
         self.children[process] = spawn(
             f"{self.name} {process}",
-            argv,
+            self.command(process, argv),
             log=self.log_dir / f"{process}.log",
             env=self._env() | dict(env or {}),
             cwd=self.checkout,

@@ -18,6 +18,15 @@ def key_request(*, operation: Operation, scheme: str) -> None:
     transaction.on_commit(lambda: key_create_task.apply_async(args=(str(operation.id), scheme), queue="life"))
 
 
+def ask_again() -> int:
+    """For the sweep: a task that was lost with its worker, or with the broker's memory, is asked for again."""
+    asked = operations.unattended(action_suffix=".create")
+    for operation in asked:
+        scheme = operation.action.partition(".")[0]
+        key_create_task.apply_async(args=(str(operation.id), scheme), queue="life")
+    return len(asked)
+
+
 @shared_task(name="keys.key_create")
 def key_create_task(operation_id: str, scheme: str) -> None:
     """See `key_create`."""

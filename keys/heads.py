@@ -16,6 +16,14 @@ def head_request(*, operation: Operation) -> None:
     transaction.on_commit(lambda: head_task.apply_async(args=(str(operation.id),), queue="life"))
 
 
+def ask_again() -> int:
+    """For the sweep, as keys.create's."""
+    asked = operations.unattended(action_suffix="audit.head")
+    for operation in asked:
+        head_task.apply_async(args=(str(operation.id),), queue="life")
+    return len(asked)
+
+
 @shared_task(name="keys.audit_head")
 def head_task(operation_id: str) -> None:
     """Sign the chain's end, unless it is signed already, and answer the call with it."""

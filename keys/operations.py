@@ -29,6 +29,7 @@ from vertex.errors import ApiError
 
 State = Operation.State
 MAX_KEY = 200  # characters of an Idempotency-Key
+MAX_AGAIN = 20  # tasks that one sweep asks for again
 _WAKE_TTL = 600  # seconds
 _slots = BoundedSemaphore(settings.VERTEX_MAX_WAITERS)
 
@@ -177,6 +178,14 @@ def expire() -> int:
     overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=timezone.now())
     error = ApiError("executor_result", "it was not finished in time")
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
+
+
+def unattended(*, action_suffix: str) -> list[Operation]:
+    """For the sweep: the oldest pending calls of an action that is one task, sent some time ago and maybe lost."""
+    now = timezone.now()
+    sent = now - timedelta(seconds=max(1.0, settings.VERTEX_SWEEP))
+    pending = Operation.objects.filter(state=State.PENDING, session=None, created_at__lt=sent, deadline__gt=now)
+    return list(pending.filter(action__endswith=action_suffix).order_by("created_at")[:MAX_AGAIN])
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def look(identity: bytes, gid: bytes) -> Look:
         acceptor=acceptor.read(identity, gid),
         old=Old(old_share.state) if old_share else None,
         old_key=old_share is not None and share_key_exists(old_share),
-        new={rid: New(row.new_share.state) for rid, row in rows.items() if row.new_share},
+        new={rid: state for rid, row in rows.items() if (state := _new_state(row)) is not None},
         new_keys=frozenset(rid for rid, row in rows.items() if _new_key_exists(identity, row)),
         ledger=ledger.own_rows(identity, rows.values()),
         receipts=frozenset(fact for rid, row in rows.items() for fact in facts_of(rid, row)),
@@ -74,6 +74,15 @@ def _orders(view: View, rows: dict[bytes, Reshare]) -> frozenset[Order]:
     return frozenset(orders) | sharing_orders.read(
         view.me, view.gid, acceptor=view.acceptor, attempts=view.attempts, receipts=view.receipts
     )
+
+
+def _new_state(row: Reshare) -> New | None:
+    """How far the share that an attempt made has come; None where there is none, or none any more: once it was active
+    it may be dealt again (`retiring`) and given up, which is the next sharing's affair."""
+    state = row.new_share.state if row.new_share is not None else None
+    if state == Old.RETIRING:
+        return New.ACTIVE
+    return New(state) if state in NEW_STATES else None
 
 
 def attempt_of(row: Reshare) -> Attempt:

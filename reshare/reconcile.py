@@ -1,6 +1,9 @@
 """At start: database against keystore and journal. The journal is authoritative; a restored database catches up."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 import structlog
 from django.conf import settings
@@ -18,6 +21,7 @@ from reshare import acceptor, certificates, statements
 from reshare.certificates import Certificate
 from reshare.decommission import decommissioned
 from reshare.executor import advance
+from reshare.models import Reshare
 from reshare.receiving import told
 from vertex.errors import ApiError
 from vertex.liveness import reconciled_set
@@ -28,8 +32,33 @@ DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 LIVING = ("quarantined", "active", "retiring", "parked")
 
 
+_HERE = Lock()
+_LOCK = 0x7265_636F  # session-level advisory lock: one worker of all
+
+
 class NotDurable(Exception):
     """A setting of the database would let it forget what it has acknowledged."""
+
+
+@contextmanager
+def alone() -> Iterator[bool]:
+    """False where another thread, or another worker of this vertex, is at it."""
+    here = _HERE
+    if not here.acquire(blocking=False):
+        yield False
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            mine = bool(cursor.fetchone()[0])
+        try:
+            yield mine
+        finally:
+            if mine:
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    finally:
+        here.release()
 
 
 def reconcile() -> None:
@@ -113,6 +142,8 @@ def _make_row_again(record: dict[str, object]) -> None:
                 old_share=share.predecessor,
                 new_share=share,
             )
+            # A row of before the share was stored names none yet.
+            Reshare.objects.filter(id=row.id, new_share=None).update(new_share=share)
             statements.learn(row, bytes.fromhex(extra["preimage"]))
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))

@@ -7,7 +7,7 @@ from celery import shared_task
 from reshare.deleting import delete_task
 from reshare.executor import advance
 from reshare.models import Reshare
-from reshare.reconcile import reconcile
+from reshare.reconcile import alone, reconcile
 from vertex.liveness import reconciled
 
 __all__ = ["advance_task", "delete_task", "reconcile_task"]
@@ -23,7 +23,8 @@ def advance_task(reshare_id: str) -> None:
 
 @shared_task(name="reshare.reconcile")
 def reconcile_task() -> None:
-    """Compare database, keystore and journal; until it has passed workers take nothing else. Those that were asked for
-    while no worker listened find it done."""
-    if not reconciled():
-        reconcile()
+    """Compare database, keystore and journal; until it has passed workers take nothing else. One at a time: `listen`
+    asks again and again, and two would make the same lost rows again."""
+    with alone() as mine:
+        if mine and not reconciled():
+            reconcile()

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from keys.keygen import keygen_request
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Receipt
-from keys.sessions import carrier, driver, evidence, services, worker
+from keys.sessions import carrier, driver, evidence, rooms, services, worker
 from keys.shares import identity_create
 from keys.signing import sign_request
 from mpc.identity import encode_keygen_id
@@ -245,7 +245,7 @@ def vertex(transactional_db: None, tmp_path: Path, settings: Any, monkeypatch: p
     """A vertex with a keystore, a relay in memory, and a broker that only remembers."""
     settings.VERTEX_KEYSTORE, settings.VERTEX_RELAY_URL = str(tmp_path / "keystore"), RELAY
     made = Vertex(MemoryRelay())
-    for module in (services, carrier, driver, evidence):
+    for module in (services, carrier, driver, evidence, rooms):
         monkeypatch.setattr(module, "relay", lambda url: made.relay)
     monkeypatch.setattr(driver, "PARK_AFTER", 0.0)
     monkeypatch.setattr(worker, "SETTLE_WAIT", 0.0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-OWN_STAGE = ("reshare/model", "cluster", "contract", "browser")
+OWN_STAGE = ("reshare/model", "cluster", "faults", "contract", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ STAGES = (
     Stage("unit", 180, ("-n", "2", *(f"--ignore=tests/{folder}" for folder in OWN_STAGE))),
     Stage("model", 180, ("-n", "2", "--timeout=300"), "reshare/model"),
     Stage("cluster", 300, ("--timeout=300",), "cluster"),
+    Stage("faults", 300, ("--timeout=900",), "faults"),
     Stage("contract", 60, ("--timeout=300",), "contract"),
     Stage("browser", 60, ("--timeout=300",), "browser"),
 )

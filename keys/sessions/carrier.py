@@ -7,9 +7,10 @@ from django.db import connection, transaction
 
 from keys import receipts
 from keys.models import ProtocolSession, Statement
-from keys.relays import inbox, relay
+from keys.relays import relay
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease
+from keys.sessions.rooms import forgotten, put_back
 from relay.client import Message, RelayRefused
 
 RECEIPT, STATEMENT = "receipt/", "statement/"
@@ -43,9 +44,9 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
     try:
         answer = client.exchange(session.room, party=party, after=session.cursor, wait=milliseconds, messages=outgoing)
     except RelayRefused as refusal:
-        if refusal.err_type not in ("room_not_found", "not_joined"):
+        if not forgotten(refusal):
             raise
-        _restore_room(session, party)
+        put_back(session)
         lease.update(cursor="", posted=[])
         session.cursor, session.posted = "", []
         return Carried(0, [], [])
@@ -90,18 +91,3 @@ def _keep(encoded: bytes, signers: dict[bytes, set[str]]) -> bool:
     except receipts.BadReceipt:
         return False
     return receipt.party.hex() in signers.get(receipt.subject, ()) and receipts.keep(encoded, receipt)
-
-
-def _restore_room(session: ProtocolSession, party: str) -> None:
-    """After a flush of the relay: put the room back and take our place in it."""
-    client = relay(session.relay)
-    client.put_room(session.room, room_size=session.room_size or 1)
-    client.join(
-        session.room,
-        party=party,
-        inbox=inbox(),
-        kind=session.kind,
-        until=int(session.deadline.timestamp()),
-        min_size=1,
-        max_size=session.room_size or 1,
-    )

@@ -14,10 +14,11 @@ from keys.sessions.evidence import EVIDENCE, two_messages, verdict
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.log import SessionLog
+from keys.sessions.rooms import forgotten, put_back
 from mpc.envelope import conflict, session_of
 from mpc.protocol import Frame, Protocol, SeededRng, Step, SystemRng
 from mpc.sharing import ranks
-from relay.client import Message, RelayUnavailable
+from relay.client import Message, RelayRefused, RelayUnavailable
 
 SLOT = "protocol"  # what the relay knows these messages by; receipts have slots of their own
 PARK_AFTER = 1.0  # seconds without news
@@ -141,6 +142,14 @@ class Driver:
         heard = {frame.sender.hex() for frame in inbound} | {self._party.hex()}
         return [party for party in self._session.params.get("parties", []) if party not in heard]
 
+    def _begin_again(self, refusal: RelayRefused) -> None:
+        """The relay has lost its memory: put the room back; the replay posts every message again."""
+        try:
+            put_back(self._session)
+        except RelayUnavailable as error:
+            raise Parked from error
+        raise Parked from refusal
+
     def _exchange(self, outgoing: list[Message], *, wait: float = 0.0, want: int = 1) -> None:
         """Post, and take what is new once there are ``want`` messages (a whole round in one answer)."""
         self._lease.renew()
@@ -157,6 +166,10 @@ class Driver:
         except RelayUnavailable as error:
             if self._log:
                 raise Parked from error
+            raise
+        except RelayRefused as refusal:
+            if self._log and forgotten(refusal):
+                self._begin_again(refusal)
             raise
         for message in answer.messages:
             if message.session == EVIDENCE:

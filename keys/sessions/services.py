@@ -22,6 +22,7 @@ from keys.sessions.evidence import hand_over, record_of
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
+from keys.sessions.rooms import ROOM_REFUSALS, RoomRefused, join, join_again
 from mpc.errors import Blame
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
@@ -30,17 +31,6 @@ from vertex.errors import ApiError
 log = structlog.get_logger()
 State = ProtocolSession.State
 UNSTARTED = (State.JOINING, State.WAITING, State.READY)
-ROOM_REFUSALS = {
-    "room_not_found": "the room is unknown or has expired",
-    "room_full": "the room is full",
-    "room_used": "the room was used before",
-    "room_size": "the room has another size than this call needs",
-    "room_kind": "the room is used for another kind of call",
-}
-
-
-class RoomRefused(ApiError):
-    """The room did not take this party: those who are in it are not told."""
 
 
 @contextmanager
@@ -106,24 +96,6 @@ def session_open(
         raise
     room_news(session, joined)
     return session
-
-
-def join(session: ProtocolSession, *, min_size: int, max_size: int) -> Joined:
-    """Take this party's place in the session's room; idempotent."""
-    try:
-        return relay(session.relay).join(
-            session.room,
-            party=bytes(session.share.identity.public).hex(),
-            inbox=inbox(),
-            kind=session.kind,
-            until=int(session.deadline.timestamp()),
-            min_size=min_size,
-            max_size=max_size,
-        )
-    except RelayRefused as refusal:
-        raise RoomRefused("bad_request_params", ROOM_REFUSALS.get(refusal.err_type, refusal.message)) from refusal
-    except RelayUnavailable as error:
-        raise RoomRefused("not_ready", "the relay does not answer", retry_after=5) from error
 
 
 def room_news(session: ProtocolSession, joined: Joined) -> None:
@@ -310,7 +282,7 @@ def sweep() -> int:
     waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=now)
     for session in waiting.select_related("share__identity")[:20]:
         try:
-            room_news(session, join(session, min_size=1, max_size=settings.VERTEX_MAX_PARTIES * 2))
+            room_news(session, join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
         pause = max(settings.VERTEX_SWEEP * 5, (now - session.created_at).total_seconds() / 10)

@@ -1,11 +1,16 @@
 """`create`: a key with an identity of its own, made by a worker, asked for over REST."""
 
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 
 from audit.models import Event
-from keys.create import key_create
+from keys import create, heads
+from keys.create import key_create, key_create_task
+from keys.heads import head_task
 from keys.models import KeyShare, Operation, PartyIdentity
 from keys.shares import identity_open
 from mpc.identity import decode_keygen_id
@@ -47,3 +52,20 @@ def test_without_a_keystore_nothing_is_made(alice: Api, settings: object) -> Non
     before = footprint()
     assert error_of(alice.call("GET /ecdsa/create")) == (500, "internal_problem")
     assert footprint() == before
+
+
+@pytest.mark.parametrize("action", ["ecdsa.create", "audit.head"])
+def test_a_task_that_was_lost_is_asked_for_again(
+    alice: Api, settings: Any, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    sent: list[tuple[str, ...]] = []
+    task, again = (key_create_task, create.ask_again) if action == "ecdsa.create" else (head_task, heads.ask_again)
+    monkeypatch.setattr(task, "apply_async", lambda args, queue: sent.append(args))
+    later = timezone.now() + timedelta(minutes=1)
+    lost = Operation.objects.create(user=alice.user, caller="x", action=action, deadline=later)
+    assert again() == 0, "it may be on its way"
+    Operation.objects.update(created_at=timezone.now() - timedelta(seconds=settings.VERTEX_SWEEP + 2))
+    assert again() == 1
+    assert sent == [(str(lost.id), "ecdsa") if action == "ecdsa.create" else (str(lost.id),)]
+    Operation.objects.update(state="done", status=200, result={})
+    assert again() == 0

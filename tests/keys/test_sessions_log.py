@@ -208,3 +208,29 @@ def test_a_room_that_the_relay_forgot_is_put_back_while_receipts_are_carried(
     vertex.relay.rooms[name].slots |= kept
     vertex.run()
     assert [party.state for party in parties] == ["active"] * 2
+
+
+def test_a_room_that_the_relay_forgot_in_the_middle_of_a_protocol_is_put_back_with_all_messages(
+    vertex: Vertex, parties: list[Party]
+) -> None:
+    for session in list(ProtocolSession.objects.all()) * 2:
+        services.wake(session)
+        worker.work("protocol")
+    assert set(ProtocolSession.objects.values_list("state", flat=True)) == {"running"}
+    vertex.relay.rooms.clear()
+    vertex.run()
+    assert [party.state for party in parties] == ["active"] * 2
+
+
+def test_a_room_that_the_relay_forgot_before_it_was_full_is_put_back_by_the_sweep(vertex: Vertex) -> None:
+    parties = [vertex.party("a"), vertex.party("b")]
+    name = vertex.room(2)
+    vertex.ask_keygen(parties[0], parties, 2, name)
+    vertex.relay.rooms.clear()
+    ProtocolSession.objects.filter(room=name).update(poll_at="2020-01-01T00:00:00Z")
+    services.sweep()
+    assert vertex.relay.rooms[name].joined == [parties[0].identity.hex()]
+    vertex.ask_keygen(parties[1], parties, 2, name)
+    services.room_full(room=name, filled=1, size=2)
+    vertex.run()
+    assert [party.state for party in parties] == ["active"] * 2

@@ -1,5 +1,6 @@
 """At start: whatever the database forgot or never knew, keystore and journal are believed."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from keys.shares import share_key_exists, share_open
 from reshare import acceptor, reconcile, tasks
 from reshare.models import Reshare
 from reshare.reconcile import NotDurable, check_durability
-from tests.life import Vertex
+from tests.life import Vertex, at_once
 from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
 
 
@@ -228,3 +229,51 @@ def test_a_certificate_that_was_lost_alone_comes_back(said: list[bool]) -> None:
     Receipt.objects.filter(kind="CONFIRMED").delete()
     attempt.advance("b")
     assert attempt.look("b").view.facts.committed == {attempt.rid}
+
+
+@pytest.mark.parametrize("state", ["retiring", "superseded", "erased"])
+def test_a_share_that_a_later_reshare_takes_up_hinders_no_look_at_the_one_that_made_it(
+    said: list[bool], state: str
+) -> None:
+    attempt = Attempt().stored()
+    attempt.confirm("ab")
+    attempt.settle()
+    erased = {"sealed_share": None, "data_key": None} if state == "erased" else {}
+    KeyShare.objects.filter(reshares_to__rid=attempt.rid).update(state=state, **erased)
+    reconcile.reconcile()
+    assert said == [True]
+    assert [attempt.new_state(name) for name in "abc"] == [state] * 3
+
+
+def test_a_database_of_between_the_promise_and_the_store_gets_the_new_share_back(said: list[bool]) -> None:
+    """The attempt's row is there, without its share and digest; the journal has said STORED."""
+    attempt = Attempt().stored()
+    Reshare.objects.update(run="hello", digest=None, new_gid=None, new_share=None)
+    Receipt.objects.exclude(kind="PROMISED").delete()
+    Statement.objects.all().delete()
+    PairState.objects.exclude(share__gid=old_share("a").gid).delete()
+    KeyShare.objects.exclude(gid=old_share("a").gid).delete()
+    reconcile.reconcile()
+    assert said == [True]
+    assert [attempt.new_state(name) for name in "abc"] == ["quarantined"] * 3
+    assert [attempt.said(name).count("STORED") for name in "abc"] == [1] * 3
+
+
+def test_one_at_a_time(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`listen` asks again while the first is still at it: in this process, or in another worker."""
+    begun: list[int] = []
+
+    def slow() -> None:
+        begun.append(1)
+        if len(begun) > 1:
+            return
+        at_once([tasks.reconcile_task])
+        monkeypatch.setattr(reconcile, "_HERE", threading.Lock())
+        at_once([tasks.reconcile_task])
+
+    monkeypatch.setattr(tasks, "reconcile", slow)
+    tasks.reconcile_task()
+    assert begun == [1]
+    monkeypatch.setattr(tasks, "reconcile", lambda: begun.append(2))
+    tasks.reconcile_task()
+    assert begun == [1, 2], "the lock was given back"

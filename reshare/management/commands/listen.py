@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
+from keys import create, heads
 from keys.models import ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
@@ -123,6 +124,8 @@ def sweep_once() -> None:
     if not reconciled():
         app.send_task("reshare.reconcile", queue="life")
         return
+    create.ask_again()
+    heads.ask_again()
     sessions.sweep()
     reshares.sweep()
 

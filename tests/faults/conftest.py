@@ -1,0 +1,15 @@
+"""Servers of their own: these tests stop them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cluster.embedded import Servers, open_servers
+
+
+@pytest.fixture(scope="session")
+def fault_servers() -> Iterator[Servers]:
+    """Embedded ones even where the other tests were given some: nobody else's PostgreSQL is crashed here."""
+    servers = open_servers({}, tmpfs=True)
+    yield servers
+    servers.close()

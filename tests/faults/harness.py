@@ -1,0 +1,120 @@
+"""A cluster under faults for as long as there are scenarios: lanes, each with a key of its own, play them at once."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from cluster.embedded import Servers
+from tests.faults.client import Unanswered
+from tests.faults.invariants import broken_chain
+from tests.faults.life import Life, Refused, Stuck, World
+from tests.faults.scenario import Result, Run, Scenario
+from tests.faults.supervisor import Supervisor
+from tests.faults.table import line
+from tests.faults.vertices import FaultyCluster
+
+VERTICES = 6  # 2-of-3 → 3-of-5 with one leaver needs them all
+PATIENCE = 90.0  # seconds that anything may take on a machine where a key is generated in `USUAL` seconds
+USUAL = 3.0
+MOST_PATIENCE = 600.0
+AFRESH = 8  # a life is retired after so many generations: its evidence grows
+
+
+class Harness:
+    """A context manager, from the main thread; `seed` decides who is struck and when."""
+
+    def __init__(self, run_dir: Path, *, seed: int, say: Callable[[str], None], servers: Servers | None = None) -> None:
+        self.seed, self.say = seed, say
+        self._run_dir, self._servers = run_dir, servers
+        self._stack = ExitStack()
+        self.results: list[Result] = []
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            cluster = FaultyCluster(VERTICES, self._run_dir, seed=self.seed, servers=self._servers, say=self.say)
+            self.cluster = stack.enter_context(cluster)
+            self.supervisor = Supervisor(self.cluster, self.say)
+            self.world = World(self.cluster, PATIENCE)
+            self.supervisor.run([self._measure])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _measure(self) -> None:
+        self.new_life(random.Random(self.seed))
+        self.say(f"nothing may take longer than {self.world.patience:.0f} s here")
+
+    def new_life(self, rng: random.Random, t: int = 2, n: int = 3) -> Life:
+        """A new key of n vertices. The slower it comes, the more patience with everything: the machine may be busy."""
+        begun = time.monotonic()
+        life = Life(self.world, [self.world.member(name) for name in rng.sample(self.world.names, n)], t)
+        life.keygen()
+        slowness = (time.monotonic() - begun) / USUAL
+        self.world.patience = min(MOST_PATIENCE, max(self.world.patience, PATIENCE * slowness))
+        return life
+
+    def _prepared(self, rng: random.Random, t: int = 2, n: int = 3) -> Life:
+        """A new key for a lane; another lane's fault may end its key generation, so it is tried again."""
+        for last in (False, False, True):
+            try:
+                return self.new_life(rng, t, n)
+            except (Stuck, Unanswered, Refused):
+                if last:
+                    raise
+        raise AssertionError("never reached")
+
+    def play(self, scenarios: Sequence[Scenario], *, lanes: int, deadline: float | None = None) -> list[Result]:
+        """All scenarios, or as many as begin before `deadline` (monotonic); their results."""
+        waiting = list(scenarios)
+        played: list[Result] = []
+
+        def take(life: Life) -> Scenario | None:
+            """The next one that this key's quorum fits; a quorum that fits none is given up by the caller."""
+            with self._lock:
+                if deadline is not None and time.monotonic() > deadline:
+                    return None
+                for index, scenario in enumerate(waiting):
+                    if (scenario.shape.t, scenario.shape.n) == (life.threshold, len(life.members)):
+                        return waiting.pop(index)
+            return None
+
+        def lane(number: int) -> None:
+            rng = random.Random(f"{self.seed}/{number}")
+            life: Life | None = None
+            while True:
+                life = life or self._prepared(rng)
+                scenario = take(life)
+                if scenario is None:
+                    with self._lock:
+                        left = waiting[0] if waiting else None
+                    if left is None or (deadline is not None and time.monotonic() > deadline):
+                        return
+                    life = self._prepared(rng, left.shape.t, left.shape.n)
+                    continue
+                seed = f"{self.seed}/{scenario.name}/{scenario.role}/{scenario.path}/{scenario.shape.name}"
+                result = (scenario.run or Run)(self.world, self.supervisor, life, scenario, seed).play()
+                with self._lock:
+                    played.append(result)
+                    self.results.append(result)
+                    self.say(f"{len(self.results):4} {line(result)}")
+                if not result.ok or scenario.run is not None or len(life.past) >= AFRESH:
+                    life = None
+
+        self.supervisor.run([lambda number=number: lane(number) for number in range(lanes)])
+        return played
+
+    def chains(self) -> list[str]:
+        """Audit logs that do not hold."""
+        found = []
+        for name in self.world.names:
+            broken = broken_chain(self.world.witness.events(name))
+            if broken is not None:
+                found.append(f"audit log of {name}: {broken}")
+        return found

@@ -1,0 +1,163 @@
+"""Which scenarios are played: every kill point with every role and shape, then whatever else can go wrong; and the
+fixed forty of `make test`."""
+
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from cluster.vertex import LISTEN, WEB, WORKER
+from tests.faults.outages import servers
+from tests.faults.points import Path, Point, Role, cells, named
+from tests.faults.restore import restores
+from tests.faults.scenario import GROW, SAME, SHAPES, SHRINK, Scenario, Shape
+from tests.faults.struck import (
+    MISCHIEF,
+    AtPoint,
+    ClockJump,
+    DiskFull,
+    Fault,
+    Frozen,
+    FrozenListen,
+    KilledAtRandom,
+    LyingRelay,
+)
+from tests.faults.vertices import faketime
+
+# Where a worker that loses its lease has most to spoil.
+FREEZE = (
+    "after seed stored: reshare",
+    "after round stored: sent 1",
+    "before round posted: round 2",
+    "after sealed: store",
+    "after journal: store",
+    "before receipt: STORED",
+    "after journal: confirm",
+    "after journal: accept confirmed",
+    "before keys destroyed: superseded",
+    "after erased: erase",
+    "before receipt: DELETED",
+)
+CLOCKS = tuple((process, offset) for process in (WORKER, LISTEN) for offset in ("+1h", "-1h"))
+
+
+def killed(point: Point, role: Role, shape: Shape) -> Scenario:
+    follows = "following" in point.label
+    return Scenario(shape, point.path, role, partial(AtPoint, point), f"kill {point.name}", follows)
+
+
+def kill_points() -> list[Scenario]:
+    """The table: kill point × role × shape; key generation knows no shapes."""
+    return [
+        killed(point, role, shape)
+        for point, role in cells()
+        for shape in SHAPES
+        if point.path != Path.KEYGEN or shape is SAME
+    ]
+
+
+def _frozen(name: str, role: Role, shape: Shape) -> Scenario:
+    point = named(name)
+    return Scenario(shape, point.path, role, partial(Frozen, point), f"stop {point.name}")
+
+
+def others(shape: Shape) -> Iterator[Scenario]:
+    """Faults of one vertex that aren't kill points."""
+
+    def at(path: Path, role: Role, fault: Callable[[], Fault], name: str) -> Scenario:
+        return Scenario(shape, path, role, fault, name)
+
+    paths = (
+        (Path.RESHARE, Role.REMAINING),
+        (Path.RESHARE, Role.JOINING),
+        (Path.CONFIRM, Role.DEPARTING),
+        (Path.CONFIRM, Role.REMAINING),
+    )
+    for path, role in paths:
+        for process in (WEB, WORKER, LISTEN):
+            yield at(path, role, partial(KilledAtRandom, process), f"kill {process} at random")
+        for name, mischief in MISCHIEF.items():
+            yield at(path, role, partial(LyingRelay, name, mischief), f"relay {name}")
+        yield at(path, role, FrozenListen, FrozenListen.name)
+        yield at(path, role, DiskFull, DiskFull.name)
+        if (program := faketime()) is not None:
+            for process, offset in CLOCKS:
+                yield at(path, role, partial(ClockJump, process, offset, program), f"clock of {process} {offset}")
+    for name in FREEZE:
+        point = named(name)
+        for role in point.roles[:2]:
+            yield _frozen(name, role, shape)
+
+
+def of_servers() -> list[Scenario]:
+    """Faults of PostgreSQL, Redis and the relay, which strike every vertex: played one at a time."""
+    return [
+        Scenario(
+            SAME, path, Role.REMAINING, lambda number=number: servers()[number], servers()[number].name, alone=True
+        )
+        for path in (Path.RESHARE, Path.CONFIRM)
+        for number in range(len(servers()))
+    ]
+
+
+def alone(seed: int) -> list[Scenario]:
+    """What is played one at a time: outages, and restores in an order drawn from the seed."""
+    dumps = restores()
+    random.Random(seed).shuffle(dumps)
+    return [*of_servers(), *dumps]
+
+
+def everything(seed: int) -> list[Scenario]:
+    """All that lanes may play at once, in an order drawn from the seed, so that a short run is a fair sample."""
+    scenarios = [*kill_points(), *others(SAME), *others(GROW), *others(SHRINK)]
+    random.Random(seed).shuffle(scenarios)
+    return scenarios
+
+
+_R, _J, _D = Role.REMAINING, Role.JOINING, Role.DEPARTING
+_FIXED: tuple[tuple[str, Role, Shape], ...] = (
+    ("before seed stored: reshare", _R, SAME),
+    ("after seed stored: reshare", _J, SAME),
+    ("after round stored: sent 0", _D, SAME),
+    ("before round marked: round 1", _R, SAME),
+    ("after round posted: round 1", _J, SAME),
+    ("before round stored: received 2", _R, SAME),
+    ("after round posted: round 4", _J, GROW),
+    ("after attempt written: reshare", _D, SAME),
+    ("after journal: deal", _R, SAME),
+    ("before receipt: PROMISED", _D, SAME),
+    ("before sealed: store", _J, SAME),
+    ("after sealed: store", _R, SAME),
+    ("after database: store", _J, SHRINK),
+    ("after journal: store", _J, SAME),
+    ("before receipt: STORED", _R, SAME),
+    ("after session key destroyed: reshare", _D, SAME),
+    ("after journal: confirm", _R, SAME),
+    ("after database: confirm", _D, SAME),
+    ("before receipt: CONFIRMED", _R, GROW),
+    ("before journal: accept confirmed", _R, SAME),
+    ("after journal: accept confirmed", _D, SAME),
+    ("after journal: accept following|accept completed", _R, SHRINK),
+    ("before keys destroyed: superseded", _R, SAME),
+    ("after keys destroyed: superseded", _D, SAME),
+    ("after erased: erase", _R, GROW),
+    ("after database: erase", _D, SAME),
+    ("before receipt: DELETED", _R, SAME),
+    ("before database: activate", _J, SHRINK),
+    ("after database: activate", _R, SAME),
+    ("before receipt: COMPLETED", _J, SAME),
+    ("after journal: abort", _R, SAME),
+    ("before keygen STORED", _R, SAME),
+)
+
+
+def fixed() -> list[Scenario]:
+    """The forty of `make test`: thirty-two kill points and eight other faults, 2-of-3 but for six."""
+    chosen = [killed(named(name), role, shape) for name, role, shape in _FIXED]
+    chosen.append(_frozen("after round stored: sent 1", _R, SAME))
+    chosen.append(_frozen("after journal: accept confirmed", _D, SAME))
+    for name in ("loses", "corrupts", "partitions"):
+        chosen.append(Scenario(SAME, Path.CONFIRM, _R, partial(LyingRelay, name, MISCHIEF[name]), f"relay {name}"))
+    chosen.append(Scenario(SAME, Path.RESHARE, _R, DiskFull, DiskFull.name))
+    flushed = {scenario.name: scenario for scenario in of_servers() if scenario.path == Path.RESHARE}
+    chosen += [flushed["redis flushed"], flushed["postgres crashed"]]
+    return chosen
