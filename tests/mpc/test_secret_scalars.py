@@ -18,9 +18,9 @@ import keys
 import mpc
 import reshare
 from mpc import proofs
+from mpc.ed25519 import ED25519
 from mpc.frost import core
 from mpc.frost.keys import SigningKey
-from mpc.ed25519 import ED25519
 from mpc.group import SECP256K1, Draw, Group, Point
 from mpc.mul import MulReceiver, MulSender
 from mpc.shares import Share
@@ -180,6 +180,10 @@ def _commit(self: Polynomial) -> tuple[Point, ...]:
     return tuple(SECP256K1.mul_public(SECP256K1.generator, coefficient) for coefficient in self.coefficients)
 
 
+def _commit_to_nonces(self: core.Nonces, group: Group, *nonces: int) -> None:
+    _leaking(group, *nonces)
+
+
 # Scenario, and what is in place of what.
 LEAKS = {
     "a coefficient": ("ecdsa-keygen", Polynomial, "commit", _commit),
@@ -192,7 +196,12 @@ LEAKS = {
     "every product of the generator": ("ecdsa-keygen", SECP256K1.__class__, "base_mul", _base_mul),
     "every product of Ed25519's": ("ed25519-keygen", ED25519.__class__, "base_mul", _base_mul),
     "a nonce of FROST": ("bip340-sign", core.Nonces, "__init__", lambda self, group, *nonces: _leaking(group, *nonces)),
-    "a nonce on Ed25519": ("ed25519-sign", core.Nonces, "__init__", lambda self, group, *nonces: _leaking(group, *nonces)),
+    "a nonce on Ed25519": (
+        "ed25519-sign",
+        core.Nonces,
+        "__init__",
+        lambda self, group, *nonces: _leaking(group, *nonces),
+    ),
     "a share of a child": (
         "bip340-sign",
         SigningKey,
