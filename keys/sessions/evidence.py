@@ -17,7 +17,7 @@ from mpc.dealing import judge
 from mpc.envelope import conflict, frame_of, pack_bodies, session_of, unpack_bodies
 from mpc.errors import Blame, Malformed
 from mpc.protocol import Frame
-from mpc.shares import group_of
+from mpc.schemes import group_of
 from relay.client import Message, RelayRefused, RelayUnavailable
 
 log = structlog.get_logger()

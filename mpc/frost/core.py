@@ -10,6 +10,7 @@ from mpc.errors import Abort
 from mpc.frost.keys import SigningKey
 from mpc.frost.suites import Suite
 from mpc.group import Draw, Group, Point
+from mpc.secret import Confidential
 from mpc.sharing import lagrange
 
 
@@ -25,7 +26,7 @@ class NonceCommitment:
         return self.hiding.to_bytes() + self.binding.to_bytes()
 
 
-class Nonces:
+class Nonces(Confidential):
     """A pair of secret nonces (d, e) for one signature. Two signatures with one pair are the share."""
 
     __slots__ = ("_pair", "commitment")
@@ -33,9 +34,6 @@ class Nonces:
     def __init__(self, group: Group, hiding: int, binding: int) -> None:
         self._pair: tuple[int, int] | None = (hiding, binding)
         self.commitment = NonceCommitment(group.base_mul(hiding), group.base_mul(binding))
-
-    def __repr__(self) -> str:
-        return "Nonces(<redacted>)"
 
     @classmethod
     def fresh(cls, suite: Suite, secret: int, draw: Draw) -> Nonces:
@@ -55,7 +53,7 @@ def make_nonce(suite: Suite, secret: int, random: bytes) -> int:
     return suite.h3(random, suite.group.encode_scalar(secret))
 
 
-class Signing:
+class Signing(Confidential):
     """What all signers compute alike once the list B of commitments is there: ρ_i, R, c. ``commitments``: by x.
 
     Aborts if R is the identity.

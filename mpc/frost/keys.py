@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from mpc import bip340, derive
 from mpc.group import Group, Point
 from mpc.schemes import scheme_of
+from mpc.secret import Confidential
 
 
-@dataclass(frozen=True)
-class SigningKey:
+@dataclass(frozen=True, eq=False, repr=False)
+class SigningKey(Confidential):
     """``public`` = factor·A_0 + offset·G. The offset is no secret of the signers, but with a child's private key it
     gives the parent's: it is never sent.
     """

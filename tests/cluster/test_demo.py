@@ -130,5 +130,5 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.endswith("Every step held.\n")
-    for shown in ("not complete, nobody signs", "4 of 5 erased", "events: A "):
+    for shown in ("under a taproot key", "not complete, nobody signs", "4 of 5 erased", "events: A "):
         assert shown in ran.stdout

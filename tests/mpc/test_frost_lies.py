@@ -14,11 +14,23 @@ from mpc.protocol import Frame
 from mpc.schemes import group_of
 from mpc.secret import Secret
 from mpc.wire import FrostCommitment, FrostShare, encode
-from tests.mpc.simulator import Lie, Network, blames, change, edit, identities, key, run_frost, telling
+from tests.mpc.simulator import (
+    Lie,
+    Network,
+    blames,
+    change,
+    edit,
+    forged_share,
+    identities,
+    key,
+    run_frost,
+    telling,
+)
 
 PARTIES = identities("ABC")
 CULPRIT, VICTIM, BYSTANDER = (one.public for one in PARTIES)
 SCHEMES = ("ed25519", "bip340")
+KEYS = {scheme: key("ABC", 2, scheme) for scheme in SCHEMES}  # made before anybody lies
 REQUEST = FrostRequest(room="room", size=3, message=b"message")
 
 
@@ -29,30 +41,30 @@ def said(culprit: bytes, z: Any) -> Lie:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_all_liars_are_named(scheme: str) -> None:
-    results, wrong = key("ABC", 2, scheme), [said(party, bytes(32)) for party in (CULPRIT, BYSTANDER)]
+    wrong = [said(party, bytes(32)) for party in (CULPRIT, BYSTANDER)]
     with telling(*wrong):
-        outcome = run_frost(results, PARTIES, REQUEST)[VICTIM]
+        outcome = run_frost(KEYS[scheme], PARTIES, REQUEST)[VICTIM]
     assert blames(outcome) == ({CULPRIT, BYSTANDER}, False)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_shares_that_are_wrong_by_opposite_errors_still_make_the_signature(scheme: str) -> None:
     """Two liars whose errors cancel harm nobody: the sum is what counts, and it verified."""
-    results, group = key("ABC", 2, scheme), group_of(scheme)
+    group = group_of(scheme)
 
     def shifted(by: int) -> Any:
         return lambda data: group.encode_scalar(group.decode_scalar(data) + by)
 
     both = [said(party, shifted(by)) for party, by in ((CULPRIT, 1), (BYSTANDER, -1))]
     with telling(*both):
-        assert type(run_frost(results, PARTIES, REQUEST)[VICTIM]) is bytes
+        assert type(run_frost(KEYS[scheme], PARTIES, REQUEST)[VICTIM]) is bytes
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_wrong_share_of_the_key_is_its_owners_fault(scheme: str) -> None:
-    results, group = dict(key("ABC", 2, scheme)), group_of(scheme)
+    results, group = dict(KEYS[scheme]), group_of(scheme)
     mine = results[CULPRIT]
-    wrong = dataclasses.replace(mine.share, secret=Secret(group.encode_scalar(mine.share.scalar + 1)))
+    wrong = forged_share(mine.share, secret=Secret(group.encode_scalar(mine.share.scalar + 1)))
     results[CULPRIT] = dataclasses.replace(mine, share=wrong)
     assert blames(run_frost(results, PARTIES, REQUEST)[VICTIM]) == ({CULPRIT}, False)
 
@@ -68,14 +80,14 @@ def test_a_split_view_of_the_commitments_blames_nobody(scheme: str) -> None:
             return [frame]
         return [Frame(1, CULPRIT, frame.receiver, make_body(PARTIES[0], frame.body[:99], other))]
 
-    outcomes = run_frost(key("ABC", 2, scheme), PARTIES, REQUEST, Network(deliver=split))
+    outcomes = run_frost(KEYS[scheme], PARTIES, REQUEST, Network(deliver=split))
     assert [type(outcomes[party]) for party in (VICTIM, BYSTANDER)] == [Abort, Abort]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_messages_of_another_session_are_not_heard(scheme: str) -> None:
     """A replayed commitment would have its nonce used twice: it is bound to the sid."""
-    results, first = key("ABC", 2, scheme), Network()
+    results, first = KEYS[scheme], Network()
     run_frost(results, PARTIES, REQUEST, first)
     old = {(frame.round, frame.sender): frame for frame in first.sent}
 
@@ -97,7 +109,7 @@ def test_a_nonce_used_twice_is_refused(scheme: str, monkeypatch: pytest.MonkeyPa
         return kept.setdefault(TH("test", secret.to_bytes(32, "big")), fresh(suite, secret, draw))
 
     monkeypatch.setattr(Nonces, "fresh", replayed)
-    results = key("ABC", 2, scheme)
+    results = KEYS[scheme]
     assert type(run_frost(results, PARTIES, REQUEST)[VICTIM]) is bytes
     with pytest.raises(RuntimeError, match="used"):
         run_frost(results, PARTIES, dataclasses.replace(REQUEST, message=b"other"))

@@ -125,6 +125,12 @@ def test_quorums(t: int, n: int) -> None:
     check_quorum(t, tuple(bytes((i,)) * 32 for i in range(n)))
 
 
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_an_identity_of_another_length_is_none(size: int) -> None:
+    with pytest.raises(ValueError, match="an identity is 32 bytes"):
+        check_quorum(2, (bytes(32), b"\1" * 32, b"\2" * size))
+
+
 @pytest.mark.parametrize(("t", "n"), [(1, 2), (0, 2), (3, 2), (2, 33), (33, 33), (2, 1)])
 def test_no_quorums(t: int, n: int) -> None:
     with pytest.raises(ValueError, match="a quorum needs"):

@@ -71,7 +71,7 @@ def messages(kind: type[Message]) -> st.SearchStrategy[Message]:
 def test_a_message_is_what_its_bytes_say(kind: type[Message], data: st.DataObject) -> None:
     message = data.draw(messages(kind))
     encoded = encode(message)
-    assert decode(kind, encoded) == message
+    assert msgspec.to_builtins(decode(kind, encoded)) == msgspec.to_builtins(message)
     assert encode(decode(kind, encoded)) == encoded
 
 

@@ -13,7 +13,7 @@ from mpc.errors import Abort, Malformed, ParameterMismatch
 from mpc.group import SECP256K1 as G
 from mpc.hashing import TH
 from mpc.identity import Identity
-from mpc.protocol import Checkpoint, SystemRng
+from mpc.protocol import Checkpoint, Frame, SystemRng
 from mpc.quorums import ReshareConfig, deletions_range
 from mpc.reshare import Promises, ReshareResult, reshare
 from mpc.sharing import interpolate, lagrange
@@ -379,3 +379,12 @@ def signed_hellos() -> bytes:
 def test_hellos_that_prove_no_attempt(change: Any) -> None:
     with pytest.raises(Malformed):
         rid_of(pack_bodies(change(unpack_bodies(signed_hellos()))))
+
+
+def test_a_leaver_that_says_nothing_in_the_last_round_waits_for_every_proof() -> None:
+    def without_b(frame: Frame, receiver: bytes) -> list[Frame]:
+        return [] if (frame.round, frame.sender, receiver) == (5, B, C) else [frame]
+
+    outcome = run("ABC", "AB", 2, Network(deliver=without_b))[C]
+    assert isinstance(outcome, Stalled)
+    assert outcome.round == 5

@@ -3,7 +3,6 @@
 One lie at a time: tests/mpc/attacks.
 """
 
-import dataclasses
 from itertools import combinations
 from typing import Any
 
@@ -30,6 +29,7 @@ from tests.mpc.simulator import (
     blames,
     change,
     edit,
+    forged_share,
     identities,
     identity,
     key,
@@ -43,6 +43,7 @@ from tests.mpc.test_frost import request, signs
 FROST = tuple(name for name, scheme in SCHEMES.items() if not scheme.pairwise)
 PARTIES = identities("ABC")
 A, B, C = (one.public for one in PARTIES)
+KEYS = {scheme: key("ABC", 2, scheme) for scheme in SCHEMES}  # made before anybody lies
 
 
 def ids(*parties: Identity) -> set[bytes]:
@@ -75,7 +76,7 @@ def test_a_key_has_no_set_ups_and_says_what_it_is(scheme: str) -> None:
 
 
 def test_a_preimage_of_another_group_does_not_verify() -> None:
-    statement = verify_preimage(key("ABC", 2, "bip340")[A].preimage)
+    statement = verify_preimage(KEYS["bip340"][A].preimage)
     statement.scheme = "ed25519"
     with pytest.raises(Malformed):
         verify_preimage(encode(statement))
@@ -83,8 +84,8 @@ def test_a_preimage_of_another_group_does_not_verify() -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_set_up_key_comes_where_there_are_set_ups(scheme: str) -> None:
-    key_of_another = SetupKey(key=group_of("ecdsa").generator.to_bytes(), zero_commitment=bytes(32))
-    wrong = None if scheme_of(scheme).pairwise else key_of_another
+    surplus = SetupKey(key=group_of("ecdsa").generator.to_bytes(), zero_commitment=bytes(32))
+    wrong = None if scheme_of(scheme).pairwise else surplus
     with telling(Lie(A, 2, edit(KeygenDeal, change("setup", to=wrong)), receiver=B)):
         assert blames(run_keygen(PARTIES, 2, scheme=scheme)[B]) == ({A}, False)
 
@@ -113,12 +114,12 @@ def test_schemes_do_not_mix() -> None:
 
 # 2-of-3 {A, B, C} to 3-of-5 {A, B, D, E, F}: one leaver, three joiners.
 def moved(scheme: str, network: Network | None = None) -> dict[bytes, Any]:
-    return (network or Network()).run(reshare_parties(key("ABC", 2, scheme), "ABCDEF", "ABDEF", 3))
+    return (network or Network()).run(reshare_parties(KEYS[scheme], "ABCDEF", "ABDEF", 3))
 
 
 @pytest.mark.parametrize("scheme", FROST)
 def test_a_reshare_keeps_the_key_and_old_and_new_shares_do_not_mix(scheme: str) -> None:
-    old, network, group = key("ABC", 2, scheme), Network(), group_of(scheme)
+    old, network, group = KEYS[scheme], Network(), group_of(scheme)
     new = moved(scheme, network)
     assert all(isinstance(outcome, ReshareResult) for outcome in new.values()), new
     assert {(frame.round, bool(frame.receiver)) for frame in network.sent} == {
@@ -153,11 +154,11 @@ def test_a_reshare_keeps_the_key_and_old_and_new_shares_do_not_mix(scheme: str) 
 
 @pytest.mark.parametrize("scheme", FROST)
 def test_a_refresh_and_a_reshare_after_it(scheme: str) -> None:
-    refreshed = Network().run(reshare_parties(key("ABC", 2, scheme), "ABC", "ABC", 2))
+    refreshed = Network().run(reshare_parties(KEYS[scheme], "ABC", "ABC", 2))
     signs(refreshed, "BC", request())
     again = Network().run(reshare_parties(refreshed, "ABD", "AD", 2))
     signs(again, "AD", request())
-    assert again[identity("D").public].share.public_key == key("ABC", 2, scheme)[A].share.public_key
+    assert again[identity("D").public].share.public_key == KEYS[scheme][A].share.public_key
 
 
 @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ def test_a_refresh_and_a_reshare_after_it(scheme: str) -> None:
     ],
 )
 def test_a_joiner_expects_a_key_as_users_know_it(scheme: str, expected: Any, taken: bool) -> None:
-    old = key("ABC", 2, scheme)
+    old = KEYS[scheme]
     named = expected(old[A].share.public_key)
     outcomes = Network().run(reshare_parties(old, "ABD", "ABD", 2, special={"D": {"expected_pubkey": named}}))
     joiner = outcomes[identity("D").public]
@@ -189,6 +190,6 @@ def test_schemes_have_names() -> None:
 
 def test_a_share_of_one_scheme_is_none_of_another() -> None:
     for scheme, other in (("bip340", "ed25519"), ("ed25519", "bip340")):
-        share = key("ABC", 2, scheme)[A].share
+        share = KEYS[scheme][A].share
         with pytest.raises(Malformed):
-            Share.decode(dataclasses.replace(share, scheme=other).encode())
+            Share.decode(forged_share(share, scheme=other).encode())

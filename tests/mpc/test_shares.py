@@ -11,8 +11,9 @@ from mpc.group import SECP256K1 as G
 from mpc.hashing import TH
 from mpc.protocol import SystemRng
 from mpc.reshare import reshare
+from mpc.schemes import group_of
 from mpc.secret import Secret
-from mpc.shares import PairState, Share, UncheckedShare, group_of
+from mpc.shares import PairState, Share, UncheckedShare
 from mpc.sharing import evaluate
 from mpc.sign import SignRequest, sign
 from mpc.wire import decode, encode
@@ -39,6 +40,16 @@ def test_a_share_comes_back_as_it_was() -> None:
 def test_every_partys_share_loads(x: int) -> None:
     share = key("ABC", 2)[SHARE.identities[x - 1]].share
     assert Share.decode(share.encode()).x == x
+
+
+@pytest.mark.parametrize("x", [0, 4])
+def test_a_point_of_the_polynomial_that_is_nobodys_is_no_share(x: int) -> None:
+    """f(0), the key itself, and a fourth share of three: both fit the public points."""
+    first, second = (key("ABC", 2)[party].share.scalar for party in SHARE.identities[:2])
+    value = Secret(G.encode_scalar(first + (x - 1) * (second - first)))
+    assert G.base_mul(G.decode_scalar(value.reveal())) == evaluate(G, SHARE.feldman, x)
+    with pytest.raises(Malformed, match="coordinate"):
+        dataclasses.replace(SHARE, x=x, secret=value)
 
 
 OTHER = G.base_mul(5).to_bytes()

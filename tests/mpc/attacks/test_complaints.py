@@ -22,6 +22,7 @@ from mpc.keygen import KeygenResult
 from mpc.protocol import BROADCAST, Frame
 from mpc.reshare import ReshareResult
 from mpc.secret import Secret
+from mpc.shares import Share
 from mpc.sharing import lagrange, ranks
 from mpc.wire import KeygenDeal, decode, encode
 from tests.mpc.simulator import (
@@ -31,6 +32,7 @@ from tests.mpc.simulator import (
     change,
     edit,
     flipped,
+    forged_share,
     identities,
     identity,
     key,
@@ -156,7 +158,7 @@ def dealers_of(wrong: dict[bytes, int]) -> dict[bytes, Any]:
     for party, more in wrong.items():
         share = results[party].share
         secret = Secret(G.encode_scalar(share.scalar + more))
-        results[party] = dataclasses.replace(results[party], share=dataclasses.replace(share, secret=secret))
+        results[party] = dataclasses.replace(results[party], share=forged_share(share, secret=secret))
     return results
 
 
@@ -224,5 +226,8 @@ def test_a_longer_vector_would_raise_the_threshold_where_nobody_counts() -> None
         patch("mpc.keygen.add_commitments", padded),
     ):
         outcomes = run_keygen(PARTIES, 2)
+        assert all(isinstance(outcome, Malformed) for outcome in outcomes.values()), "a share counts its points again"
+        with patch.object(Share, "__post_init__", lambda self: None):
+            outcomes = run_keygen(PARTIES, 2)
     assert all(isinstance(outcome, KeygenResult) for outcome in outcomes.values())
     assert {len(outcome.share.feldman) for outcome in outcomes.values()} == {3}
