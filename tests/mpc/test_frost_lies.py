@@ -1,7 +1,9 @@
 """FROST: several liars, split views, old messages and old nonces. One lie at a time: tests/mpc/attacks."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -9,6 +11,7 @@ from mpc.envelope import make_body
 from mpc.errors import Abort
 from mpc.frost.core import Nonces
 from mpc.frost.signing import FrostRequest
+from mpc.frost.suites import SUITES
 from mpc.hashing import TH
 from mpc.protocol import Frame
 from mpc.schemes import group_of
@@ -39,12 +42,32 @@ def said(culprit: bytes, z: Any) -> Lie:
     return Lie(culprit, 2, edit(FrostShare, change("z", to=z)), private=False)
 
 
+def committed(culprit: bytes, hiding: Any) -> Lie:
+    """Another commitment."""
+    return Lie(culprit, 1, edit(FrostCommitment, change("hiding", to=hiding)), private=False)
+
+
+LIES = {
+    "no points": (committed, lambda data: b"\xff" * len(data)),
+    "no scalars": (said, b"\xff" * 32),
+    "wrong shares": (said, bytes(32)),
+}
+
+
+@pytest.mark.parametrize(("lie", "to"), LIES.values(), ids=LIES)
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_all_liars_are_named(scheme: str) -> None:
-    wrong = [said(party, bytes(32)) for party in (CULPRIT, BYSTANDER)]
-    with telling(*wrong):
+def test_all_liars_are_named(scheme: str, lie: Callable[[bytes, Any], Lie], to: Any) -> None:
+    with telling(*(lie(party, to) for party in (CULPRIT, BYSTANDER))):
         outcome = run_frost(KEYS[scheme], PARTIES, REQUEST)[VICTIM]
     assert blames(outcome) == ({CULPRIT, BYSTANDER}, False)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_does_not_verify_is_no_signature(scheme: str) -> None:
+    """Whatever the reason: with all shares right, nobody is blamed and nothing is returned."""
+    with patch.object(type(SUITES[scheme]), "verify", lambda *_: False):
+        outcomes = run_frost(KEYS[scheme], PARTIES, REQUEST)
+    assert {type(outcome) for outcome in outcomes.values()} == {Abort}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

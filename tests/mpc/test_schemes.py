@@ -29,6 +29,7 @@ from tests.mpc.simulator import (
     blames,
     change,
     edit,
+    flipped,
     forged_share,
     identities,
     identity,
@@ -186,6 +187,17 @@ def test_schemes_have_names() -> None:
     for name in ("rsa", "", "ECDSA"):
         with pytest.raises(ValueError, match="unknown scheme"):
             scheme_of(name)
+
+
+@pytest.mark.parametrize(("scheme", "lengths"), [("ecdsa", {33}), ("ed25519", {32}), ("bip340", {32, 33})])
+def test_keys_are_named_in_the_forms_of_their_scheme(scheme: str, lengths: set[int]) -> None:
+    public_key, of = KEYS[scheme][A].share.public_key, scheme_of(scheme)
+    assert of.key_lengths == lengths
+    assert len(of.shown(public_key)) == min(lengths)
+    assert of.is_named(public_key, by=public_key)
+    assert of.is_named(public_key, by=of.shown(public_key))
+    assert of.is_named(public_key, by=public_key[1:]) == (scheme == "bip340")
+    assert not of.is_named(public_key, by=flipped(public_key))
 
 
 def test_a_share_of_one_scheme_is_none_of_another() -> None:
