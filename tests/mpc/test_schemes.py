@@ -1,6 +1,6 @@
 """Key generation and resharing of Ed25519 and BIP340: the same protocols without oblivious transfers.
 
-One lie at a time: tests/mpc/attacks.
+What lies lead to: test_scheme_lies.py and tests/mpc/attacks/table_frost.py.
 """
 
 from itertools import combinations
@@ -19,14 +19,12 @@ from mpc.shares import Share
 from mpc.sharing import interpolate, lagrange, ranks
 from mpc.wire import (
     KeygenDeal,
-    SetupKey,
     encode,
 )
 from tests.mpc.simulator import (
     Lie,
     Network,
     Stalled,
-    blames,
     change,
     edit,
     flipped,
@@ -81,14 +79,6 @@ def test_a_preimage_of_another_group_does_not_verify() -> None:
     statement.scheme = "ed25519"
     with pytest.raises(Malformed):
         verify_preimage(encode(statement))
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_set_up_key_comes_where_there_are_set_ups(scheme: str) -> None:
-    surplus = SetupKey(key=group_of("ecdsa").generator.to_bytes(), zero_commitment=bytes(32))
-    wrong = None if scheme_of(scheme).pairwise else surplus
-    with telling(Lie(A, 2, edit(KeygenDeal, change("setup", to=wrong)), receiver=B)):
-        assert blames(run_keygen(PARTIES, 2, scheme=scheme)[B]) == ({A}, False)
 
 
 @pytest.mark.parametrize("scheme", FROST)

@@ -5,7 +5,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mpc.proofs": ("test_sharing.py", "test_outcome.py"),
     "mpc.dealing": ("test_keygen.py", "test_reshare_lies.py", "test_judge.py"),
     "mpc.outcome": ("test_outcome.py", "test_keygen.py"),
-    "mpc.keygen": ("test_keygen.py", "test_outcome.py", "test_statements.py"),
+    "mpc.keygen": ("test_keygen.py", "test_outcome.py", "test_statements.py", "test_scheme_lies.py"),
     "mpc.setup": ("test_keygen.py",),
     "mpc.shares": ("test_shares.py", "test_outcome.py"),
     "mpc.ot.base": ("test_base_ot.py",),
@@ -32,5 +32,5 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mpc.ed25519": ("test_ed25519.py",),
     "mpc.bip340": ("test_bip340.py",),
     "mpc.schemes": ("test_schemes.py",),
-    "mpc.reshare": ("test_reshare.py", "test_reshare_lies.py"),
+    "mpc.reshare": ("test_reshare.py", "test_reshare_lies.py", "test_scheme_lies.py"),
 }
