@@ -195,13 +195,8 @@ LEAKS = {
     ),
     "every product of the generator": ("ecdsa-keygen", SECP256K1.__class__, "base_mul", _base_mul),
     "every product of Ed25519's": ("ed25519-keygen", ED25519.__class__, "base_mul", _base_mul),
-    "a nonce of FROST": ("bip340-sign", core.Nonces, "__init__", lambda self, group, *nonces: _leaking(group, *nonces)),
-    "a nonce on Ed25519": (
-        "ed25519-sign",
-        core.Nonces,
-        "__init__",
-        lambda self, group, *nonces: _leaking(group, *nonces),
-    ),
+    "a nonce of BIP340": ("bip340-sign", core.Nonces, "__init__", _commit_to_nonces),
+    "a nonce of Ed25519": ("ed25519-sign", core.Nonces, "__init__", _commit_to_nonces),
     "a share of a child": (
         "bip340-sign",
         SigningKey,
