@@ -34,6 +34,7 @@ Points = Annotated[tuple[Point, ...], Meta(max_length=MAX_PARTIES)]
 Proofs = Annotated[tuple[Proof, ...], Meta(max_length=MAX_PARTIES)]
 Identities = Annotated[tuple[IdentityKey, ...], Meta(max_length=MAX_PARTIES)]
 Receipt = Annotated[bytes, Meta(max_length=MAX_RECEIPT_BYTES)]
+Tweak = Annotated[bytes, Meta(max_length=32)]
 
 
 class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -108,7 +109,7 @@ class FrostFields(Message):
     public_key: Point
     message: Hash
     path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
-    tweak: Annotated[tuple[Annotated[bytes, Meta(max_length=32)], ...], Meta(max_length=1)]
+    tweak: Annotated[tuple[Tweak, ...], Meta(max_length=1)]
     signing_key: Point
     index: Count
 

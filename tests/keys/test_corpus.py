@@ -10,9 +10,11 @@ from keys.stored import proves_possession
 from mpc import keygen as keygens
 from mpc import reshare as reshares
 from mpc.errors import Malformed
+from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.identity import Identity
 from mpc.keygen import KeygenConfig, keygen
 from mpc.protocol import Frame, Protocol, SeededRng, Step, SystemRng
+from mpc.schemes import SCHEMES, scheme_of
 from mpc.shares import PairState, Share
 from mpc.sharing import ranks
 from mpc.sign import SignRequest, sign
@@ -35,7 +37,7 @@ def shares(stored: dict[str, Any]) -> dict[bytes, tuple[Identity, Share, dict[by
 
 
 def test_there_is_a_corpus() -> None:
-    assert "version-1-ecdsa" in {path.stem for path in FILES}
+    assert {f"version-1-{scheme}" for scheme in SCHEMES} <= {path.stem for path in FILES}
 
 
 @corpus
@@ -47,7 +49,8 @@ def test_shares_and_pairs_load(path: Path) -> None:
         assert (share.public_key.hex(), share.chain_code.hex()) == (stored["public_key"], stored["chain_code"])
         assert share.gid.hex() == stored["keygen"]["gid"]
         assert share.encode() == data(party["share"])
-        assert set(pairs) == set(share.identities) - {me.public}
+        pairwise = scheme_of(share.scheme).pairwise
+        assert set(pairs) == (set(share.identities) - {me.public} if pairwise else set())
         for pair, loaded in zip(party["pairs"], pairs.values(), strict=True):
             assert loaded.gid == share.gid
             assert loaded.zero_seed.reveal().hex() == pair["zero_seed"]
@@ -57,11 +60,15 @@ def test_shares_and_pairs_load(path: Path) -> None:
 @corpus
 def test_they_still_sign(path: Path) -> None:
     loaded = shares(read(path))
-    request = SignRequest(room="room", size=len(loaded), digest=DIGEST)
-    outcomes = Network().run(
-        {party: sign(me, share, pairs, request, SystemRng()) for party, (me, share, pairs) in loaded.items()}
-    )
-    assert all(isinstance(outcome, Signature) for outcome in outcomes.values()), outcomes
+    outcomes = Network().run({party: signer(*held, size=len(loaded)) for party, held in loaded.items()})
+    assert all(isinstance(outcome, Signature | bytes) for outcome in outcomes.values()), outcomes
+
+
+def signer(me: Identity, share: Share, pairs: dict[bytes, PairState], size: int) -> Protocol[Any]:
+    """A party that signs with what it holds; each protocol verifies its signature before it returns it."""
+    if scheme_of(share.scheme).pairwise:
+        return sign(me, share, pairs, SignRequest(room="room", size=size, digest=DIGEST), SystemRng())
+    return frost_sign(me, share, FrostRequest(room="room", size=size, message=DIGEST), SystemRng())
 
 
 def resumed(protocol: Protocol[Any], inbound: list[Frame]) -> Any:

@@ -218,6 +218,7 @@ def test_randomness_is_the_operating_systems() -> None:
         ("A", "bip340", {"tweak": bytes(31)}, "32-byte root"),
         ("A", "ed25519", {"path": (2**31,)}, "hardened"),
         ("A", "ed25519", {"index": -1}, "index"),
+        ("A", "ed25519", {"index": 2**31}, "index"),
     ],
 )
 def test_impossible_requests(owner: str, scheme: str, what: dict[str, Any], reason: str) -> None:

@@ -1,4 +1,7 @@
-"""Key generation and resharing of Ed25519 and BIP340: the same protocols without oblivious transfers."""
+"""Key generation and resharing of Ed25519 and BIP340: the same protocols without oblivious transfers.
+
+What lies lead to: test_scheme_lies.py and tests/mpc/attacks/table_frost.py.
+"""
 
 from itertools import combinations
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import pytest
 
 from mpc.dealing import judge
-from mpc.errors import Abort, Blame, Malformed, ParameterMismatch
+from mpc.errors import Blame, Malformed, ParameterMismatch
 from mpc.identity import Identity
 from mpc.keygen import KeygenConfig, KeygenResult, verify_preimage
 from mpc.reshare import ReshareResult
@@ -15,21 +18,13 @@ from mpc.schemes import SCHEMES, group_of, scheme_of
 from mpc.shares import Share
 from mpc.sharing import interpolate, lagrange, ranks
 from mpc.wire import (
-    EchoedOutcome,
     KeygenDeal,
-    KeygenOpening,
-    Outcome,
-    ReshareDeal,
-    ReshareOpening,
-    SetupKey,
-    decode,
     encode,
 )
 from tests.mpc.simulator import (
     Lie,
     Network,
     Stalled,
-    blames,
     change,
     edit,
     flipped,
@@ -84,63 +79,6 @@ def test_a_preimage_of_another_group_does_not_verify() -> None:
     statement.scheme = "ed25519"
     with pytest.raises(Malformed):
         verify_preimage(encode(statement))
-
-
-NO_POINT = b"\xff" * 32
-SETUP = SetupKey(key=group_of("ecdsa").generator.to_bytes(), zero_commitment=bytes(32))
-
-
-def keygen_lies(scheme: str) -> dict[str, tuple[Lie, bool]]:
-    """The lie, and whether its teller is blamed."""
-
-    def opening(to: Any) -> Lie:
-        return Lie(A, 2, edit(KeygenOpening, to), private=False)
-
-    def deal(to: Any) -> Lie:
-        return Lie(A, 2, edit(KeygenDeal, to), receiver=B)
-
-    def outcome(*path: str, to: Any = flipped) -> Lie:
-        return Lie(A, 4, edit(EchoedOutcome, change(*path, to=to)), private=False)
-
-    first = 0 if scheme == "ed25519" else 1
-    return {
-        "K2 a point is none": (opening(change("opening", "points", to=lambda p: (NO_POINT, *p[1:]))), True),
-        "K2 a point too many": (opening(change("opening", "points", to=lambda p: (*p, p[0]))), True),
-        "K2 a point too few": (opening(change("opening", "points", to=lambda p: p[1:])), True),
-        "K2 a proof": (opening(change("opening", "proofs", to=lambda p: (flipped(p[0]), *p[1:]))), True),
-        "K2 a proof of another length": (opening(change("opening", "proofs", to=lambda p: (p[0][:64], *p[1:]))), True),
-        "K2 the echo": (opening(change("echo")), False),
-        "K2 a sub-share": (deal(change("deal", "share", to=shift(scheme))), True),
-        "K2 a chain-code part": (deal(change("deal", "chain_code")), True),
-        "K2 a set-up key where there are none": (deal(change("setup", to=SETUP)), True),
-        "K4 the echo": (outcome("echo"), False),
-        "K4 the digest": (outcome("outcome", "digest"), False),
-        "K4 the proof": (outcome("outcome", "proof", to=lambda p: flipped(p, first)), True),
-        "K4 an outcome without echo": (
-            Lie(A, 4, lambda payload: encode(decode(EchoedOutcome, payload).outcome), private=False),
-            True,
-        ),
-    }
-
-
-@pytest.mark.parametrize("name", keygen_lies("ed25519"))
-@pytest.mark.parametrize("scheme", FROST)
-def test_each_lie_in_key_generation_has_its_verdict(scheme: str, name: str) -> None:
-    lie, blamed = keygen_lies(scheme)[name]
-    if name == "K2 a proof of another length" and scheme == "ed25519":
-        lie = Lie(A, 2, edit(KeygenOpening, change("opening", "proofs", to=lambda p: (p[0] + b"\0", *p[1:]))), False)
-    with telling(lie):
-        outcomes = run_keygen(PARTIES, 2, scheme=scheme)
-    if blamed:
-        assert blames(outcomes[B]) == ({A}, False)
-    else:
-        assert type(outcomes[B]) is Abort
-    assert not isinstance(outcomes[B], KeygenResult)
-
-
-def test_a_missing_set_up_key_is_blamed_where_there_are_set_ups() -> None:
-    with telling(Lie(A, 2, edit(KeygenDeal, change("setup", to=None)), receiver=B)):
-        assert blames(run_keygen(PARTIES, 2)[B]) == ({A}, False)
 
 
 @pytest.mark.parametrize("scheme", FROST)
@@ -214,42 +152,6 @@ def test_a_refresh_and_a_reshare_after_it(scheme: str) -> None:
     assert again[identity("D").public].share.public_key == KEYS[scheme][A].share.public_key
 
 
-def reshare_lies(scheme: str) -> dict[str, tuple[Lie, bool]]:
-    def opening(to: Any) -> Lie:
-        return Lie(A, 2, edit(ReshareOpening, to), private=False)
-
-    def deal(to: Any) -> Lie:
-        return Lie(A, 2, edit(ReshareDeal, to), receiver=B)
-
-    other = group_of(scheme).base_mul(9).to_bytes()
-    first = 0 if scheme == "ed25519" else 1
-    return {
-        "R2 another constant term": (opening(change("opening", "points", to=lambda p: (other, *p[1:]))), True),
-        "R2 the echo": (opening(change("echo")), False),
-        "R2 a sub-share": (deal(change("deal", "share", to=shift(scheme))), True),
-        "R2 a chain code": (deal(change("deal", "chain_code")), True),
-        "R2 no deal": (deal(change("deal", to=None)), True),
-        "R2 a set-up key where there are none": (deal(change("setup", to=SETUP)), True),
-        "R5 the digest": (Lie(A, 5, edit(Outcome, change("digest")), private=False), False),
-        "R5 the proof": (
-            Lie(A, 5, edit(Outcome, change("proof", to=lambda p: flipped(p, first))), private=False),
-            True,
-        ),
-    }
-
-
-@pytest.mark.parametrize("name", reshare_lies("ed25519"))
-@pytest.mark.parametrize("scheme", FROST)
-def test_each_lie_in_resharing_has_its_verdict(scheme: str, name: str) -> None:
-    lie, blamed = reshare_lies(scheme)[name]
-    with telling(lie):
-        outcomes = Network().run(reshare_parties(KEYS[scheme], "ABC", "ABC", 2))
-    if blamed:
-        assert blames(outcomes[B]) == ({A}, False)
-    else:
-        assert type(outcomes[B]) is Abort
-
-
 @pytest.mark.parametrize(
     ("scheme", "expected", "taken"),
     [
@@ -275,6 +177,17 @@ def test_schemes_have_names() -> None:
     for name in ("rsa", "", "ECDSA"):
         with pytest.raises(ValueError, match="unknown scheme"):
             scheme_of(name)
+
+
+@pytest.mark.parametrize(("scheme", "lengths"), [("ecdsa", {33}), ("ed25519", {32}), ("bip340", {32, 33})])
+def test_keys_are_named_in_the_forms_of_their_scheme(scheme: str, lengths: set[int]) -> None:
+    public_key, of = KEYS[scheme][A].share.public_key, scheme_of(scheme)
+    assert of.key_lengths == lengths
+    assert len(of.shown(public_key)) == min(lengths)
+    assert of.is_named(public_key, by=public_key)
+    assert of.is_named(public_key, by=of.shown(public_key))
+    assert of.is_named(public_key, by=public_key[1:]) == (scheme == "bip340")
+    assert not of.is_named(public_key, by=flipped(public_key))
 
 
 def test_a_share_of_one_scheme_is_none_of_another() -> None:

@@ -16,10 +16,12 @@ from unittest.mock import patch
 from mpc import keygen, sign
 from mpc.channel import Session
 from mpc.errors import Abort
+from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
 from mpc.hello import greet
 from mpc.ot import base
 from mpc.protocol import Frame, Protocol, Rng, SeededRng, SystemRng
+from mpc.schemes import scheme_of
 from mpc.wire import Message, decode, encode
 from tests.mpc.attacks.manipulations import Known, Manipulation
 from tests.mpc.attacks.places import PLACES, Place, Spot
@@ -67,9 +69,10 @@ class Attacker:
         return None if message is None else spot.get(message)
 
     @contextmanager
-    def at_work(self, protocol: str) -> Iterator[None]:
+    def at_work(self, world: str) -> Iterator[None]:
         """Every message of the session passes by."""
-        places = {(place.round, place.private): place for place in PLACES if place.protocol == protocol}
+        places = {(place.round, place.private): place for place in PLACES if place.world == world}
+        module = GREETS[places[0, False].protocol]
         broadcast_frame, private_frame = Session._broadcast_frame, Session._private_frame
 
         def altered(number: int, private: bool, sender: bytes, payload: bytes) -> bytes:
@@ -92,7 +95,7 @@ class Attacker:
         with (
             patch.object(Session, "_broadcast_frame", broadcast),
             patch.object(Session, "_private_frame", private),
-            patch(f"mpc.{protocol}.greet", lying_greet),
+            patch(f"{module}.greet", lying_greet),
             patch.object(base, "answer", _answer),
             patch.object(base, "pads", _pads),
         ):
@@ -121,15 +124,15 @@ def _seeds(parties: str, session: str) -> dict[bytes, Rng]:
     return {one.public: SeededRng(TH("test/attack", session.encode(), one.public)) for one in identities(parties)}
 
 
-def _keygens(session: str) -> dict[bytes, Protocol[Any]]:
+def _keygens(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
     parties = identities("ABC")
-    config = keygen.KeygenConfig("keygen", "ecdsa", 2, tuple(one.public for one in parties))
+    config = keygen.KeygenConfig("keygen", scheme, 2, tuple(one.public for one in parties))
     rngs = _seeds("ABC", session)
     return {one.public: keygen.keygen(one, config, rngs[one.public]) for one in parties}
 
 
-def _signs(session: str) -> dict[bytes, Protocol[Any]]:
-    results = key("ABC", 2)
+def _signs(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
+    results = key("ABC", 2, scheme)
     request = sign.SignRequest(room="sign", size=3, digest=DIGEST, path=(0, 7))
     return {
         one.public: sign.sign(one, results[one.public].share, results[one.public].pairs, request, SystemRng())
@@ -137,19 +140,29 @@ def _signs(session: str) -> dict[bytes, Protocol[Any]]:
     }
 
 
-def _reshares(session: str) -> dict[bytes, Protocol[Any]]:
+def _frosts(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
+    results = key("ABC", 2, scheme)
+    tweak = DIGEST if scheme_of(scheme).x_only else None
+    request = FrostRequest(room="sign", size=3, message=DIGEST, path=(0, 7), tweak=tweak)
+    return {one.public: frost_sign(one, results[one.public].share, request, SystemRng()) for one in identities("ABC")}
+
+
+def _reshares(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
     """2-of-3 of A, B, C to 2-of-3 of A, B, D: all three old parties deal."""
-    return reshare_parties(key("ABC", 2), "ABCD", "ABD", 2, rngs=_seeds("ABCD", session))
+    return reshare_parties(key("ABC", 2, scheme), "ABCD", "ABD", 2, rngs=_seeds("ABCD", session))
 
 
-WORLDS = {"keygen": _keygens, "sign": _signs, "reshare": _reshares}
+SESSIONS = {"keygen": _keygens, "sign": _signs, "frost": _frosts, "reshare": _reshares}
+# Where each says hello.
+GREETS = {"keygen": "mpc.keygen", "sign": "mpc.sign", "frost": "mpc.frost.signing", "reshare": "mpc.reshare"}
 
 
-def attack(protocol: str, attacker: Attacker, session: str = "this") -> tuple[dict[bytes, Any], Network]:
+def attack(world: str, attacker: Attacker, session: str = "this") -> tuple[dict[bytes, Any], Network]:
     """Everybody's outcome and all that was sent, of a session with the attacker in it."""
-    network, parties = Network(), WORLDS[protocol](session)
+    protocol, scheme = (*world.split(), "ecdsa")[:2]
+    network, parties = Network(), SESSIONS[protocol](session, scheme)
     liar = parties.pop(attacker.culprit)
-    with attacker.at_work(protocol):
+    with attacker.at_work(world):
         outcomes = network.run({**parties, attacker.culprit: _stumbling(liar)})
     return outcomes, network
 
@@ -163,8 +176,8 @@ def _stumbling(liar: Protocol[Any]) -> Protocol[Any]:
 
 
 @cache
-def earlier(protocol: str, victim: bytes) -> dict[Place, dict[bytes, Message]]:
+def earlier(world: str, victim: bytes) -> dict[Place, dict[bytes, Message]]:
     """What everybody said, in private to the victim, in an honest session before this one."""
     listener = Attacker(victim=victim)
-    attack(protocol, listener, "earlier")
+    attack(world, listener, "earlier")
     return listener.said

@@ -12,6 +12,10 @@ from mpc.wire import Message, decode, encode
 
 Path = tuple[str, ...]
 
+FROST = ("bip340", "ed25519")
+# What is another thing in each group.
+_OF_THE_GROUP = {"Point", "Points", "Proof", "Proofs", "Scalar"}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -21,12 +25,23 @@ class Place:
     round: int
     private: bool
     kind: type[Message]
+    scheme: str = "ecdsa"
+
+    @property
+    def world(self) -> str:
+        """The sessions that it is in: the protocol, and the scheme if that is not ECDSA."""
+        return self.protocol if self.scheme == "ecdsa" else f"{self.protocol} {self.scheme}"
+
+    @property
+    def name(self) -> str:
+        """What it is called in the table of its protocol."""
+        return f"{self.round} {'private' if self.private else 'broadcast'}"
 
     def __str__(self) -> str:
-        return f"{self.protocol} {self.round} {'private' if self.private else 'broadcast'}"
+        return f"{self.world} {self.name}"
 
 
-PLACES = (
+_PAIRWISE = (
     Place("keygen", 0, False, wire.Hello),
     Place("keygen", 1, False, wire.Commitment),
     Place("keygen", 2, False, wire.KeygenOpening),
@@ -47,17 +62,39 @@ PLACES = (
     Place("reshare", 4, True, wire.Puncturing),
     Place("reshare", 5, False, wire.Outcome),
 )
+_WITHOUT_PAIRS = tuple(
+    Place(protocol, number, private, kind, scheme)
+    for scheme in FROST
+    for protocol, number, private, kind in (
+        ("keygen", 0, False, wire.Hello),
+        ("keygen", 1, False, wire.Commitment),
+        ("keygen", 2, False, wire.KeygenOpening),
+        ("keygen", 2, True, wire.KeygenDeal),
+        ("keygen", 4, False, wire.EchoedOutcome),
+        ("frost", 0, False, wire.Hello),
+        ("frost", 1, False, wire.FrostCommitment),
+        ("frost", 2, False, wire.FrostShare),
+        ("reshare", 0, False, wire.Hello),
+        ("reshare", 1, False, wire.Promise),
+        ("reshare", 2, False, wire.ReshareOpening),
+        ("reshare", 2, True, wire.ReshareDeal),
+        ("reshare", 5, False, wire.Outcome),
+    )
+)
+PLACES = _PAIRWISE + _WITHOUT_PAIRS
 
 # Messages inside the byte strings of a hello: (protocol, field) → type.
 INSIDE: dict[tuple[str, str], type[Message]] = {
     ("keygen", "fields"): wire.KeygenFields,
     ("sign", "fields"): wire.SignFields,
+    ("frost", "fields"): wire.FrostFields,
     ("reshare", "fields"): wire.ReshareFields,
     ("reshare", "extra"): wire.ReshareExtra,
 }
 
 NOT_SENT = {
     wire.Message: "the base of all",
+    wire.SecretMessage: "the base of what is private",
     wire.Description: "signed, never sent: a hello's fields say the same, its extra has the signature",
     wire.Participant: "part of a reshare's preimage: tests/mpc/test_reshare_lies.py changes each of its fields",
 }
@@ -73,6 +110,23 @@ class Spot:
 
     def __str__(self) -> str:
         return f"{self.place} {'.'.join(self.path)}"
+
+    @property
+    def name(self) -> str:
+        """What its row is called."""
+        return f"{self.place.name} {'.'.join(self.path)}"
+
+    @property
+    def tried(self) -> bool:
+        """What is the same code in all schemes is tried in one: of a BIP340 key's hellos but FROST's, and of all of
+        Ed25519's messages, only what depends on the group. What is in a set-up key is nowhere where there are none.
+        """
+        if self.place.scheme == "ecdsa":
+            return True
+        if self.path[0] == "setup" and len(self.path) > 1:
+            return False
+        own = self.place.scheme == "bip340" and (self.place.round > 0 or self.place.protocol == "frost")
+        return own or self.nature.removesuffix(" | None") in _OF_THE_GROUP
 
     def get(self, message: Any) -> Any:
         """The field's value; None where an optional part that it is in is missing."""
@@ -108,7 +162,8 @@ def spots_of(place: Place) -> Iterator[Spot]:
 
 
 def all_spots() -> tuple[Spot, ...]:
-    return tuple(spot for place in PLACES for spot in spots_of(place))
+    """Those that are tried."""
+    return tuple(spot for place in PLACES for spot in spots_of(place) if spot.tried)
 
 
 def message_types() -> set[type[Message]]:
@@ -123,7 +178,7 @@ def _fields(place: Place, kind: type[Message], path: Path) -> Iterator[Spot]:
         inside = INSIDE.get((place.protocol, name)) if kind is wire.Hello else None
         if inspect.isclass(part) and issubclass(part, Message):
             if nature.endswith("| None"):
-                yield Spot(place, here, "part | None")
+                yield Spot(place, here, nature)
             yield from _fields(place, part, here)
         else:
             yield Spot(place, here, nature)

@@ -35,6 +35,7 @@ ROWS = {
     "2 broadcast opening.blind": Row(BLAMED),
     "2 private deal.share": Row(BLAMED),
     "2 private deal.chain_code": Row(BLAMED),
+    "2 private setup": Row(BLAMED, same={"surplus"}),
     # Another's key, or one of unknown logarithm: its sender does not know the pads, so it can't make the PPRF.
     "2 private setup.key": Row(BANNED, found_after={"lie": 2}, others_finish=True),
     "2 private setup.zero_commitment": Row(BLAMED, found_after={"lie": 1}),

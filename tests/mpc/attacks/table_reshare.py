@@ -57,7 +57,7 @@ ROWS = {
     "2 private deal": Row(BLAMED, victim=JOINER),
     "2 private deal.share": Row(BLAMED, victim=JOINER),
     "2 private deal.chain_code": Row(BLAMED, victim=JOINER, same=AGREED),
-    "2 private setup": Row(BLAMED, victim=JOINER),
+    "2 private setup": Row(BLAMED, victim=JOINER, same={"surplus"}),
     "2 private setup.key": Row(BANNED, found_after={"lie": 3}, victim=JOINER, others_finish=True),
     "2 private setup.zero_commitment": Row(BLAMED, found_after={"lie": 1}, victim=JOINER),
     "3 private echo": Row(ABORTED, same={"another's"}, victim=JOINER),

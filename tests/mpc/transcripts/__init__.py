@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
 from mpc.keygen import KeygenConfig, KeygenResult, keygen
 from mpc.mul import gadget
@@ -68,6 +69,13 @@ def _sign(scheme: str) -> Parties:
     }
 
 
+def _frost(scheme: str, tweak: bytes | None) -> Parties:
+    made = keys_of(scheme)
+    request = FrostRequest(room="room", size=2, message=b"of any length", path=(0, 44), tweak=tweak)
+    parties = {one.public: one for one in identities("AB")}
+    return {party: frost_sign(one, made[party].share, request, Fixed(NAMES[party])) for party, one in parties.items()}
+
+
 def _reshare(scheme: str) -> Parties:
     """A leaves, C joins."""
     return reshare_parties(keys_of(scheme), "ABC", "BC", 2, rngs=_seeded("reshare"))
@@ -77,6 +85,12 @@ SCENARIOS: dict[str, Callable[[], Parties]] = {
     "ecdsa-keygen": lambda: _keygen("ecdsa"),
     "ecdsa-sign": lambda: _sign("ecdsa"),
     "ecdsa-reshare": lambda: _reshare("ecdsa"),
+    "ed25519-keygen": lambda: _keygen("ed25519"),
+    "ed25519-sign": lambda: _frost("ed25519", None),
+    "ed25519-reshare": lambda: _reshare("ed25519"),
+    "bip340-keygen": lambda: _keygen("bip340"),
+    "bip340-sign": lambda: _frost("bip340", bytes(range(32))),
+    "bip340-reshare": lambda: _reshare("bip340"),
 }
 
 
@@ -106,8 +120,13 @@ def _shown(value: Any) -> Any:
     if value is None or isinstance(value, int | str):
         return value
     if isinstance(value, Exception):
-        return repr(value)
+        return {"error": repr(value)}
     return {field: _shown(getattr(value, field)) for field in value.__dataclass_fields__}
+
+
+def failures(shown: dict[str, Any]) -> list[str]:
+    """The errors in a transcript."""
+    return [result["error"] for result in shown["results"].values() if "error" in result]
 
 
 def recorded(name: str) -> dict[str, Any]:
