@@ -15,10 +15,11 @@ from mpc.envelope import HEADER_BYTES, make_body, make_header, open_body, open_p
 from mpc.errors import Abort, Blame
 from mpc.findings import decode_all
 from mpc.hashing import TH
-from mpc.hello import Greetings
+from mpc.hello import Greetings, config_hash, greet, hello_session, merge_fields, session_id
+from mpc.identity import Identity
 from mpc.protocol import BROADCAST, Frame, Protocol, Rng, Slot, Step
 from mpc.secret import Confidential
-from mpc.wire import Message, encode
+from mpc.wire import Hello, Message, encode
 
 M = TypeVar("M", bound=Message)
 
@@ -156,3 +157,30 @@ def _direction_keys(
             keys = [greetings.hellos[party].ephemeral for party in (sender, receiver)]
             info = b"".join((b"chan", *ends, *keys))
             yield (sender, receiver), HKDF(SHA256(), 32, sid, info).derive(shared)
+
+
+def open_session(
+    me: Identity,
+    protocol: str,
+    role: str,
+    fields: Message,
+    *,
+    room: str,
+    size: int,
+    coordinates: Mapping[bytes, int],
+    rng: Rng,
+    index: int = 0,
+) -> Protocol[Session]:
+    """The hello round among parties that were all asked for the same: ``fields`` are equal everywhere, or a
+    ParameterMismatch names the first that is not. Hellos of parties without a coordinate are dropped.
+    """
+    stated = encode(fields)
+
+    def hello(nonce: bytes, ephemeral: bytes) -> Hello:
+        return Hello(protocol=protocol, nonce=nonce, ephemeral=ephemeral, role=role, fields=stated, extra=b"")
+
+    place = hello_session(room, index)
+    greetings = yield from greet(me, hello, place, size, rng, lambda sender, _: sender in coordinates)
+    agreed = merge_fields(greetings.hellos, type(fields))
+    sid = session_id(config_hash(protocol, agreed), greetings.hellos, coordinates)
+    return Session(greetings, sid, coordinates, rng)

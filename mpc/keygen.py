@@ -18,12 +18,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mpc.channel import Received, Session
+from mpc.channel import Received, Session, open_session
 from mpc.dealing import Dealing, check_deals, check_openings
 from mpc.errors import Malformed
 from mpc.findings import Findings
 from mpc.hashing import TH
-from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
 from mpc.params import VERSION
@@ -39,7 +38,6 @@ from mpc.wire import (
     Description,
     EchoedOutcome,
     Hash,
-    Hello,
     Identities,
     KeygenDeal,
     KeygenFields,
@@ -137,7 +135,9 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     group, t, xs = group_of(config.scheme), config.t, ranks(config.identities)
     pairwise = scheme_of(config.scheme).pairwise
     x = xs[me.public]
-    session = yield from _open_session(me, config, xs, rng)
+    session = yield from open_session(
+        me, "keygen", "party", config.fields(), room=config.room, size=len(xs), coordinates=xs, rng=rng
+    )
     others = session.others
 
     chain_part = rng.draw("chain-code", 32)
@@ -223,18 +223,6 @@ def _echoed_outcomes(session: Session, outcome: Outcome) -> Protocol[tuple[dict[
     messages = round_4.broadcasts(EchoedOutcome)
     session.check_echo(echo, {party: message.echo for party, message in messages.items()})
     return {party: message.outcome for party, message in messages.items()}, round_4
-
-
-def _open_session(me: Identity, config: KeygenConfig, xs: Mapping[bytes, int], rng: Rng) -> Protocol[Session]:
-    fields = encode(config.fields())
-
-    def hello(nonce: bytes, ephemeral: bytes) -> Hello:
-        return Hello(protocol="keygen", nonce=nonce, ephemeral=ephemeral, role="party", fields=fields, extra=b"")
-
-    room = hello_session(config.room, 0)
-    greetings = yield from greet(me, hello, room, len(xs), rng, lambda sender, _: sender in xs)
-    agreed = merge_fields(greetings.hellos, KeygenFields)
-    return Session(greetings, session_id(config_hash("keygen", agreed), greetings.hellos, xs), xs, rng)
 
 
 def verify_preimage(preimage: bytes) -> KeygenStatement:

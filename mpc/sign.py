@@ -16,12 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mpc import derive
-from mpc.channel import Session
+from mpc.channel import Session, open_session
 from mpc.errors import Abort, Blame, CheckFailed, Malformed
 from mpc.findings import Findings
 from mpc.group import SECP256K1, Point
 from mpc.hashing import TH, XOF
-from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.mul import MulReceiver, MulSender, verify_extension
 from mpc.protocol import Checkpoint, Protocol, Release, Rng, SeededRng, scoped
@@ -29,7 +28,7 @@ from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
-from mpc.wire import Commitment, Hello, SignExtension, SignFields, SignProduct, SignShare, encode
+from mpc.wire import Commitment, SignExtension, SignFields, SignProduct, SignShare
 
 __all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
 
@@ -100,7 +99,17 @@ def sign(
         raise ValueError(f"a signature needs {share.t} to {share.n} signers, not {request.size}")
     delta, child_key = derive.offset(share.public_key, share.chain_code, request.path)
 
-    session = yield from _open_session(me, share, request, rng)
+    session = yield from open_session(
+        me,
+        "sign",
+        "signer",
+        _fields(share, request),
+        room=request.room,
+        size=request.size,
+        coordinates=ranks(share.identities),
+        rng=rng,
+        index=request.index,
+    )
     if any(peer not in pairs or pairs[peer].gid != share.gid for peer in session.others):
         raise Abort("no set-up with one of the signers")
     yield Begin(session.sid)
@@ -129,30 +138,19 @@ def sign(
     return assemble(round_3.broadcasts(SignShare), nonce_point, request.digest, child_key)
 
 
-def _open_session(me: Identity, share: Share, request: SignRequest, rng: Rng) -> Protocol[Session]:
-    fields = encode(
-        SignFields(
-            room=request.room,
-            scheme=share.scheme,
-            size=request.size,
-            t=share.t,
-            identities=share.identities,
-            gid=share.gid,
-            public_key=share.public_key,
-            digest=request.digest,
-            path=tuple(request.path),
-            index=request.index,
-        )
+def _fields(share: Share, request: SignRequest) -> SignFields:
+    return SignFields(
+        room=request.room,
+        scheme=share.scheme,
+        size=request.size,
+        t=share.t,
+        identities=share.identities,
+        gid=share.gid,
+        public_key=share.public_key,
+        digest=request.digest,
+        path=tuple(request.path),
+        index=request.index,
     )
-
-    def hello(nonce: bytes, ephemeral: bytes) -> Hello:
-        return Hello(protocol="sign", nonce=nonce, ephemeral=ephemeral, role="signer", fields=fields, extra=b"")
-
-    xs = ranks(share.identities)
-    room = hello_session(request.room, request.index)
-    greetings = yield from greet(me, hello, room, request.size, rng, lambda sender, _: sender in xs)
-    agreed = merge_fields(greetings.hellos, SignFields)
-    return Session(greetings, session_id(config_hash("sign", agreed), greetings.hellos, xs), xs, rng)
 
 
 def _check_extension(signer: _Signer, pair: PairState, extension: bytes) -> Protocol[None]:

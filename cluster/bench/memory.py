@@ -14,7 +14,7 @@ from functools import wraps
 from typing import Any
 from unittest.mock import patch
 
-from mpc import keygen, reshare, sign
+from mpc import channel, reshare
 from mpc.channel import Received, Session
 from mpc.envelope import HEADER_BYTES, SEAL_BYTES
 from mpc.hello import HELLO_ROUND
@@ -25,8 +25,7 @@ from mpc.sign import PairCheck
 
 # Who calls what of the channel. None of these calls another: it would be counted twice.
 CHANNEL: tuple[tuple[Any, str], ...] = (
-    (keygen, "greet"),
-    (sign, "greet"),
+    (channel, "greet"),
     (reshare, "greet"),
     (Session, "__init__"),
     (Session, "exchange"),

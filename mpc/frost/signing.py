@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mpc import derive
-from mpc.channel import Session
+from mpc.channel import open_session
 from mpc.errors import Abort, Malformed
 from mpc.findings import Findings
 from mpc.frost.core import NonceCommitment, Nonces, Signing
@@ -22,12 +22,11 @@ from mpc.frost.keys import signing_key
 from mpc.frost.suites import SUITES
 from mpc.group import Group
 from mpc.hashing import TH
-from mpc.hello import config_hash, greet, hello_session, merge_fields, session_id
 from mpc.identity import Identity
 from mpc.protocol import Protocol, Release, Rng, SeededRng
 from mpc.shares import Share
 from mpc.sharing import ranks
-from mpc.wire import FrostCommitment, FrostFields, FrostShare, Hello, encode
+from mpc.wire import FrostCommitment, FrostFields, FrostShare
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,17 @@ def frost_sign(me: Identity, share: Share, request: FrostRequest, rng: Rng) -> P
     suite, xs = SUITES[share.scheme], ranks(share.identities)
     key = signing_key(share.scheme, share.public_key, share.chain_code, request.path, request.tweak)
 
-    session = yield from _open_session(me, share, request, key.public.to_bytes(), rng)
+    session = yield from open_session(
+        me,
+        "frost",
+        "signer",
+        _fields(share, request, key.public.to_bytes()),
+        room=request.room,
+        size=request.size,
+        coordinates=xs,
+        rng=rng,
+        index=request.index,
+    )
     nonces = Nonces.fresh(suite, share.scalar, rng.draw)
     own = FrostCommitment(hiding=nonces.commitment.hiding.to_bytes(), binding=nonces.commitment.binding.to_bytes())
     round_1 = yield from session.exchange(1, broadcast=own, broadcasters=session.others)
@@ -91,33 +100,22 @@ def frost_sign(me: Identity, share: Share, request: FrostRequest, rng: Rng) -> P
     return signature
 
 
-def _open_session(me: Identity, share: Share, request: FrostRequest, public_key: bytes, rng: Rng) -> Protocol[Session]:
-    """The hello: everything that decides what is signed, and under which key, is in its fields."""
-    fields = encode(
-        FrostFields(
-            room=request.room,
-            scheme=share.scheme,
-            size=request.size,
-            t=share.t,
-            identities=share.identities,
-            gid=share.gid,
-            public_key=share.public_key,
-            message=TH("frost/message", request.message),
-            path=tuple(request.path),
-            tweak=() if request.tweak is None else (request.tweak,),
-            signing_key=public_key,
-            index=request.index,
-        )
+def _fields(share: Share, request: FrostRequest, public_key: bytes) -> FrostFields:
+    """Everything that decides what is signed, and under which key."""
+    return FrostFields(
+        room=request.room,
+        scheme=share.scheme,
+        size=request.size,
+        t=share.t,
+        identities=share.identities,
+        gid=share.gid,
+        public_key=share.public_key,
+        message=TH("frost/message", request.message),
+        path=tuple(request.path),
+        tweak=() if request.tweak is None else (request.tweak,),
+        signing_key=public_key,
+        index=request.index,
     )
-
-    def hello(nonce: bytes, ephemeral: bytes) -> Hello:
-        return Hello(protocol="frost", nonce=nonce, ephemeral=ephemeral, role="signer", fields=fields, extra=b"")
-
-    xs = ranks(share.identities)
-    room = hello_session(request.room, request.index)
-    greetings = yield from greet(me, hello, room, request.size, rng, lambda sender, _: sender in xs)
-    agreed = merge_fields(greetings.hellos, FrostFields)
-    return Session(greetings, session_id(config_hash("frost", agreed), greetings.hellos, xs), xs, rng)
 
 
 def _commitments(group: Group, messages: Mapping[bytes, FrostCommitment]) -> dict[bytes, NonceCommitment]:

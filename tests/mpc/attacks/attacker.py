@@ -72,7 +72,7 @@ class Attacker:
     def at_work(self, world: str) -> Iterator[None]:
         """Every message of the session passes by."""
         places = {(place.round, place.private): place for place in PLACES if place.world == world}
-        module = GREETS[places[0, False].protocol]
+        greets = "mpc.reshare" if places[0, False].protocol == "reshare" else "mpc.channel"
         broadcast_frame, private_frame = Session._broadcast_frame, Session._private_frame
 
         def altered(number: int, private: bool, sender: bytes, payload: bytes) -> bytes:
@@ -95,7 +95,7 @@ class Attacker:
         with (
             patch.object(Session, "_broadcast_frame", broadcast),
             patch.object(Session, "_private_frame", private),
-            patch(f"{module}.greet", lying_greet),
+            patch(f"{greets}.greet", lying_greet),
             patch.object(base, "answer", _answer),
             patch.object(base, "pads", _pads),
         ):
@@ -153,8 +153,6 @@ def _reshares(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
 
 
 SESSIONS = {"keygen": _keygens, "sign": _signs, "frost": _frosts, "reshare": _reshares}
-# Where each says hello.
-GREETS = {"keygen": "mpc.keygen", "sign": "mpc.sign", "frost": "mpc.frost.signing", "reshare": "mpc.reshare"}
 
 
 def attack(world: str, attacker: Attacker, session: str = "this") -> tuple[dict[bytes, Any], Network]:
