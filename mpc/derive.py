@@ -75,7 +75,7 @@ def _walk(group: Group, public_key: bytes, chain_code: bytes, path: Sequence[int
 def _step(group: Group, chain_code: bytes, point: Point, index: int) -> tuple[int, bytes]:
     """One level's offset and the next chain code.
 
-    BIP32 rejects I_L ≥ order, which never happens on secp256k1. Elsewhere (adr 0010) I_L is reduced, under a prefix of
+    BIP32 rejects I_L ≥ order, which never happens on secp256k1. Elsewhere (adr 0008) I_L is reduced, under a prefix of
     its own: on Ed25519 it would be too large fifteen times in sixteen.
     """
     data = point.to_bytes() + index.to_bytes(4, "big")
