@@ -14,7 +14,9 @@ import msgspec
 import psycopg
 
 from keys.keystore.base import KeyGone, Tampered
-from keys.keystore.files import FileJournal, FileKeys, _derived
+from keys.keystore.files import FileKeys
+from keys.keystore.journal import FileJournal
+from keys.keystore.sealing import MasterKeys, Sealer
 from mpc.hashing import TH
 from mpc.identity import verify
 from mpc.shares import Share
@@ -51,11 +53,11 @@ class Vault:
 
     @classmethod
     def at(cls, vertex: str, root: Path, master_key: str) -> "Vault":
-        key, identifier = bytes.fromhex(master_key), (root / "keystore").read_bytes()[:16].hex()
+        masters, identifier = MasterKeys(bytes.fromhex(master_key)), (root / "keystore").read_bytes()[:16].hex()
         return cls(
             vertex,
-            FileKeys(ReadOnly(root / "keys"), _derived(key, identifier, "data keys")),  # type: ignore[arg-type]
-            FileJournal(ReadOnly(root / "journal"), _derived(key, identifier, "journal")),  # type: ignore[arg-type]
+            FileKeys(ReadOnly(root / "keys"), Sealer(masters, identifier, "data keys")),  # type: ignore[arg-type]
+            FileJournal(ReadOnly(root / "journal"), Sealer(masters, identifier, "journal")),  # type: ignore[arg-type]
         )
 
     def open(self, *, key_id: bytes, gid: bytes, scheme: str, ref: str | None, sealed: bytes | None) -> Share | None:
