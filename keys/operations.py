@@ -17,6 +17,7 @@ import msgspec
 import redis
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -175,7 +176,7 @@ def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: A
 
 def expire() -> int:
     """For the sweep: end operations whose work was lost with a process; those with a session end with that."""
-    overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=timezone.now())
+    overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=Now())
     error = ApiError("executor_result", "it was not finished in time")
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
 

@@ -265,10 +265,12 @@ def _signer_lost(session: ProtocolSession) -> None:
 
 
 def sweep() -> int:
-    """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many."""
-    now = timezone.now()
+    """Take up what nobody works on: overdue, parked past its time, left by a dead worker. Returns how many.
+
+    By the database's clock: this process' own may have jumped.
+    """
     found = operations.expire() + witness.compare()
-    for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=now)[:500]:
+    for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=Now())[:500]:
         session_fail(session_id=session.id, error=absent(session), actor="system")
         found += 1
     begun = ProtocolSession.objects.filter(state__in=(State.READY, State.RUNNING, State.SETTLING))
@@ -279,13 +281,13 @@ def sweep() -> int:
         else:
             wake(session)
         found += 1
-    waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=now)
+    waiting = ProtocolSession.objects.filter(state__in=(State.JOINING, State.WAITING), poll_at__lt=Now())
     for session in waiting.select_related("share__identity")[:20]:
         try:
             room_news(session, join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
-        pause = max(settings.VERTEX_SWEEP * 5, (now - session.created_at).total_seconds() / 10)
+        pause = max(settings.VERTEX_SWEEP * 5, (timezone.now() - session.created_at).total_seconds() / 10)
         ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
         found += 1
     return found

@@ -153,6 +153,16 @@ def test_a_room_that_does_not_fill_in_time_ends_its_session(session_of: Any) -> 
     assert Event.objects.latest("seq").action == "keygen.failed"
 
 
+def test_a_clock_that_jumped_ends_nothing(session_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = session_of(state="waiting", room_size=3)
+    later = timezone.now() + timedelta(hours=1)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    services.sweep()
+    session.refresh_from_db()
+    assert session.state == State.WAITING
+    assert Operation.objects.get(id=session.operation_id).state == "pending"
+
+
 @pytest.mark.parametrize("state", ["joining", "waiting", "ready"])
 def test_a_call_that_waited_too_long_ends_what_has_not_begun(session_of: Any, state: str) -> None:
     session = session_of(state=state)
