@@ -26,6 +26,7 @@ from mpc.wire import Commitment, Hello, KeygenFields, SignShare, decode, encode
 from tests.mpc.simulator import Lie, Network, Stalled, blames, edit, flipped, identities, identity, run_keygen
 
 ALICE, BOB = identities("AB")
+STRANGER = identity("stranger").public
 ROOM = hello_session("room", 0)
 CONTENT = Commitment(commitment=bytes(32))
 
@@ -68,6 +69,50 @@ def test_each_direction_has_a_key_of_its_own() -> None:
     assert session.receive_key(BOB.public) != other.receive_key(ALICE.public)
     again, *_ = both()
     assert again[0].receive_key(BOB.public) != session.receive_key(BOB.public)
+
+
+def one_sided(me: Identity, peer: Identity) -> Protocol[Any]:
+    """Alice broadcasts and waits for nobody; Bob listens and says nothing; then a round in private only."""
+    greetings = yield from greet(me, hello(), ROOM, 2, SystemRng(), lambda sender, _: sender == peer.public)
+    xs = {party: x for x, party in enumerate(greetings.hellos, 1)}
+    session = Session(greetings, session_id(b"cfg", greetings.hellos, xs), xs, SystemRng())
+    speaks = me is ALICE
+    heard = yield from session.exchange(
+        1, broadcast=CONTENT if speaks else None, broadcasters=() if speaks else (peer.public,)
+    )
+    echo = session.echo
+    private = yield from session.exchange(2, private={peer.public: CONTENT}, senders=(peer.public,))
+    return heard.broadcasts(Commitment), private.privates(Commitment), session.sid, echo, session.echo
+
+
+def test_a_round_may_have_one_speaker_and_a_private_one_leaves_the_echo() -> None:
+    outcomes = Network().run({ALICE.public: one_sided(ALICE, BOB), BOB.public: one_sided(BOB, ALICE)})
+    for party, peer in ((ALICE, BOB), (BOB, ALICE)):
+        heard, private, sid, echo, last = outcomes[party.public]
+        assert heard == {ALICE.public: CONTENT}
+        assert private == {peer.public: CONTENT}
+        assert last == echo != sid
+    assert outcomes[ALICE.public][3] == outcomes[BOB.public][3]
+
+
+ECHOES = {
+    "all the same": ((b"seen", b"seen"), True),
+    "the first another": ((b"other", b"seen"), False),
+    "the last another": ((b"seen", b"other"), False),
+    "cut": ((b"seen", b"see"), False),
+    "nobody's": ((), True),
+}
+
+
+@pytest.mark.parametrize(("echoes", "holds"), ECHOES.values(), ids=ECHOES)
+def test_an_echo_that_differs_ends_it_without_blame(echoes: tuple[bytes, ...], holds: bool) -> None:
+    (session, _), *_ = both()
+    told = dict(zip((BOB.public, STRANGER), echoes, strict=False))
+    if holds:
+        session.check_echo(b"seen", told)
+    else:
+        with pytest.raises(Abort, match="different broadcasts"):
+            session.check_echo(b"seen", told)
 
 
 def waiting_for_round_1() -> tuple[Step, list[Frame], Network]:

@@ -11,13 +11,13 @@ import pytest
 
 from mpc import keygen as keygens
 from mpc.envelope import make_body
-from mpc.errors import Malformed
+from mpc.errors import Blame, Malformed
 from mpc.group import SECP256K1 as G
 from mpc.keygen import KeygenStatement
 from mpc.reshare import verify_preimage
-from mpc.statements import ReshareRecord
-from mpc.wire import Participant, ReshareOpening, decode, encode
-from tests.mpc.simulator import Network, change, flipped, identities, identity, key, reshare_parties
+from mpc.statements import ReshareRecord, dealt_openings
+from mpc.wire import Opening, Participant, Promise, ReshareOpening, decode, encode
+from tests.mpc.simulator import Network, blames, change, flipped, identities, identity, key, reshare_parties
 
 PARTIES = {one.public: one for one in identities("ABCD")}
 OLD = key("ABC", 2)
@@ -134,3 +134,26 @@ def test_each_check_of_a_key_generation_speaks(alter: Callable[[Any], None], rea
     alter(found)
     with pytest.raises(Malformed, match=reason):
         keygens.verify_preimage(encode(found))
+
+
+OPENING = Opening(points=(), proofs=(), blind=bytes(32))
+HALVES = {
+    "commitment without opening": (bytes(32), None),
+    "opening without commitment": (b"", OPENING),
+    "a commitment cut": (bytes(31), OPENING),
+}
+
+
+@pytest.mark.parametrize(("commitment", "opening"), HALVES.values(), ids=HALVES)
+def test_who_deals_by_halves_is_blamed(commitment: bytes, opening: Opening | None) -> None:
+    a, b = sorted(PARTIES)[:2]
+    promises = {a: Promise(commitment=bytes(32), receipt=b""), b: Promise(commitment=commitment, receipt=b"")}
+    with pytest.raises(Blame) as blame:
+        dealt_openings(promises, {a: OPENING, b: opening})
+    assert blames(blame.value) == ({b}, False)
+
+
+def test_who_does_not_deal_has_no_opening() -> None:
+    a, b = sorted(PARTIES)[:2]
+    promises = {a: Promise(commitment=bytes(32), receipt=b""), b: Promise(commitment=b"", receipt=b"")}
+    assert dealt_openings(promises, {a: OPENING, b: None}) == {a: OPENING}
