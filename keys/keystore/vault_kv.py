@@ -81,20 +81,24 @@ class VaultJournal:
             raise JournalExists(name)
 
     def replace(self, name: str, data: bytes) -> None:
+        self._write(name, data, lambda record: None)
+
+    def swap(self, name: str, expected: bytes | None, data: bytes) -> None:
+        def check(record: Record | None) -> None:
+            if self._opened(name, record) != expected:
+                raise JournalChanged(name)
+
+        self._write(name, data, check)
+
+    def _write(self, name: str, data: bytes, check: Callable[[Record | None], None]) -> None:
+        """In place of what `check` lets pass. Another version need not be another content: a rotation seals again."""
         flat, sealed = flat_name(name), self._sealer.seal(name, data)
         for _ in range(_TRIES):
             record = self._records.read(flat)
+            check(record)
             if self._records.write(flat, record.version if record else _NONE, sealed):
                 return
         raise KeystoreUnavailable("others write the same record of the keystore all the time")
-
-    def swap(self, name: str, expected: bytes | None, data: bytes) -> None:
-        flat = flat_name(name)
-        record = self._records.read(flat)
-        if self._opened(name, record) != expected:
-            raise JournalChanged(name)
-        if not self._records.write(flat, record.version if record else _NONE, self._sealer.seal(name, data)):
-            raise JournalChanged(name)
 
     def read(self, name: str) -> bytes | None:
         return self._opened(name, self._records.read(flat_name(name)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keys.keystore import KeyGone, KeystoreClosed, KeystoreUnavailable
+from keys.keystore import JournalChanged, KeyGone, KeystoreClosed, KeystoreUnavailable
 from keys.keystore.sealing import MasterKeys
 from keys.keystore.vault import VaultKeystore, VaultPlaces
 from keys.keystore.vault_http import VaultAccess, VaultClient
@@ -48,6 +48,31 @@ def test_vault_sees_neither_share_nor_record(vault: VaultServer, store: VaultKey
     store.journal.create(NAME, b"S" * 64)
     assert len(seen) >= 4
     assert not any("SSSS" in each or "U1NTU1NT" in each for each in seen)
+
+
+@pytest.mark.parametrize(("meanwhile", "swapped"), [(b"one", True), (b"another", False)])
+def test_another_version_need_not_be_another_content(
+    vault: VaultServer, store: VaultKeystore, monkeypatch: pytest.MonkeyPatch, meanwhile: bytes, swapped: bool
+) -> None:
+    """A rotation seals a record again between a swap's look and its write."""
+    store.journal.create(NAME, b"one")
+    records, write = store.journal._records, store.journal._records.write
+    writes: list[int] = []
+
+    def late(name: str, version: int, value: bytes) -> bool:
+        writes.append(version)
+        if len(writes) == 1:
+            opened(vault, token="root").journal.replace(NAME, meanwhile)
+        return write(name, version, value)
+
+    monkeypatch.setattr(records, "write", late)
+    if swapped:
+        store.journal.swap(NAME, b"one", b"two")
+    else:
+        with pytest.raises(JournalChanged):
+            store.journal.swap(NAME, b"one", b"two")
+    assert writes == ([1, 2] if swapped else [1])
+    assert store.journal.read(NAME) == (b"two" if swapped else meanwhile)
 
 
 def test_a_record_is_destroyed_in_all_its_versions(vault: VaultServer, store: VaultKeystore) -> None:
