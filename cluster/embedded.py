@@ -10,7 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, Self
@@ -128,6 +128,10 @@ class Postgres:
         password_file.unlink()
 
     def start(self) -> None:
+        """Also after a crash: what is left of the killed server holds its shared memory until it has noticed."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self._left_over() and time.monotonic() < deadline:
+            time.sleep(0.03)
         settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(self._home)}
         self.child = spawn(
             "postgres",
@@ -139,6 +143,15 @@ class Postgres:
             death_signal=signal.SIGINT,
         )
         until(self._answers, self.child)
+
+    def _left_over(self) -> bool:
+        """Whether a process of this server still runs: each leads a session, which no signal to the first one ends."""
+        program = str(self._programs / "postgres")
+        for path in Path("/proc").iterdir():
+            with suppress(OSError):
+                if path.name.isdigit() and os.readlink(path / "exe").removesuffix(" (deleted)") == program:
+                    return True
+        return False
 
     def _answers(self) -> bool:
         try:

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -107,6 +108,21 @@ def test_redis_has_a_database_for_each_of_many_vertices(servers: EmbeddedServers
         assert client.set("a", "b")
     with redis.Redis.from_url(servers.redis_url(62)) as client:
         assert client.get("a") is None
+
+
+def test_postgres_comes_back_from_a_crash_that_one_of_its_processes_has_not_noticed(servers: EmbeddedServers) -> None:
+    postgres = servers.postgres
+    with psycopg.connect(postgres.url("postgres")) as connection:
+        backend = connection.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        assert postgres.child is not None
+        postgres.child.kill()
+        waking = threading.Timer(0.5, os.kill, (backend, signal.SIGCONT))
+        waking.start()
+        postgres.start()
+        waking.join()
+    with psycopg.connect(postgres.url("postgres")) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_redis_comes_back_on_its_port(servers: EmbeddedServers) -> None:
