@@ -2,6 +2,7 @@
 
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,7 @@ class Times:
     back: float
 
 
-class Fault:
+class Fault(ABC):
     """`prepare` before the phase, `strike` while it runs (returns when all is mended), `withdraw` whatever happened."""
 
     name: str
@@ -50,8 +51,8 @@ class Fault:
     def prepare(self, stage: Stage) -> None:
         pass
 
-    def strike(self, stage: Stage) -> Times:
-        raise NotImplementedError
+    @abstractmethod
+    def strike(self, stage: Stage) -> Times: ...
 
     def withdraw(self, stage: Stage) -> None:
         pass
