@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from keys.serializers import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
+from keys.serializers.fields import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
 from reshare.alarms import Alarm
 from reshare.models import Reshare
 

@@ -15,7 +15,9 @@ from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.receipts import Bundle
 from keys.selectors import page_after
-from keys.serializers import PageSerializer, ReceiptsAnswer, ReceiptsSerializer, ReceivedAnswer
+from keys.serializers.answers import ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.calls import ReceiptsSerializer
+from keys.serializers.fields import PageSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, key_id_of, valid
 from reshare import deleting, orders, requests, selectors

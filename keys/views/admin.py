@@ -11,13 +11,8 @@ from keys import operations, users
 from keys.auth import principal_in
 from keys.models import ApiUser, KeyShare
 from keys.selectors import shown_key
-from keys.serializers import (
-    CreateUserSerializer,
-    KeysByUserAnswer,
-    RevokeSerializer,
-    UserKeysAnswer,
-    UserSerializer,
-)
+from keys.serializers.answers import KeysByUserAnswer, UserKeysAnswer
+from keys.serializers.people import CreateUserSerializer, RevokeSerializer, UserSerializer
 from keys.views.base import ApiView, body_or_query, valid
 from vertex.auth import IsAdmin
 from vertex.errors import ApiError

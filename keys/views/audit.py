@@ -12,7 +12,8 @@ from audit import selectors
 from keys import node, operations
 from keys.heads import head_data, head_request
 from keys.models import Operation
-from keys.serializers import EventListAnswer, EventsSerializer, HeadAnswer
+from keys.serializers.answers import EventListAnswer, HeadAnswer
+from keys.serializers.people import EventsSerializer
 from keys.views.admin import READERS, AdminView
 from keys.views.base import ApiView, valid
 from vertex.errors import ApiError

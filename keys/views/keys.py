@@ -12,16 +12,9 @@ from keys import keygen_receipts, selectors
 from keys.actions import require
 from keys.auth import principal_in, user_in
 from keys.receipts import Bundle
-from keys.serializers import (
-    Bip340DeriveSerializer,
-    DeriveSerializer,
-    KeyAnswer,
-    KeyListAnswer,
-    PageSerializer,
-    ReceiptsAnswer,
-    ReceiptsSerializer,
-    ReceivedAnswer,
-)
+from keys.serializers.answers import KeyAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
+from keys.serializers.fields import PageSerializer
 from keys.views.base import ApiView, key_id_of, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of

@@ -7,7 +7,7 @@ from rest_framework.response import Response
 
 from keys.auth import principal_in, user_in
 from keys.models import Operation
-from keys.serializers import OperationAnswer
+from keys.serializers.answers import OperationAnswer
 from keys.views.base import ApiView, id_or_404
 
 

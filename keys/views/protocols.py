@@ -14,14 +14,8 @@ from keys.create import key_request
 from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
-from keys.serializers import (
-    Bip340SignSerializer,
-    EcdsaSignSerializer,
-    Ed25519SignSerializer,
-    KeygenSerializer,
-    SchnorrAnswer,
-    SignatureAnswer,
-)
+from keys.serializers.answers import SchnorrAnswer, SignatureAnswer
+from keys.serializers.calls import Bip340SignSerializer, EcdsaSignSerializer, Ed25519SignSerializer, KeygenSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.signing import sign_request
 from keys.views.base import ApiView, valid

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from keys import operations
 from keys.relays import relay, resolve
-from keys.serializers import CreateRoomSerializer
+from keys.serializers.calls import CreateRoomSerializer
 from keys.views.base import ApiView, valid
 from relay.client import RelayRefused, RelayUnavailable
 from vertex.errors import ApiError

@@ -1,0 +1,147 @@
+"""Fields of requests, and what many of them share."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from mpc.derive import parse_path
+
+MAX_NAME = 200
+MAX_PAGE = 1000
+
+
+class StrictCharField(serializers.CharField):
+    """A JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return int(super().to_internal_value(data))
+
+
+class StrictUUIDField(serializers.UUIDField):
+    """A UUID as a JSON string, with or without hyphens."""
+
+    def to_internal_value(self, data: Any) -> UUID:
+        if not isinstance(data, str) or len(data) > 36:
+            self.fail("invalid", value="")
+        return UUID(str(super().to_internal_value(data)))
+
+
+@extend_schema_field(str)
+class HexField(serializers.Field[bytes, Any, str, Any]):
+    """Bytes in hex, `0x` tolerated; at most `max_bytes` of them if that is given."""
+
+    default_error_messages = {"hex": "Not a hex string.", "long": "Too long."}
+
+    def __init__(self, *, max_bytes: int | None = None, **kwargs: Any) -> None:
+        self.max_bytes = max_bytes
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, text: Any) -> bytes:
+        if not isinstance(text, str):
+            self.fail("hex")
+        digits = text[2:] if text[:2] in ("0x", "0X") else text
+        # bytes.fromhex alone would skip white space.
+        if len(digits) % 2 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):
+            self.fail("hex")
+        if self.max_bytes is not None and len(digits) > 2 * self.max_bytes:
+            self.fail("long")
+        return bytes.fromhex(digits)
+
+    def to_representation(self, value: bytes) -> str:
+        return value.hex()
+
+
+@extend_schema_field({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}})
+class PathField(serializers.Field[tuple[int, ...], Any, list[int], Any]):
+    """A derivation path: `[0, 1]`, `["0", "1"]` or `"m/0/1"`, non-hardened."""
+
+    default_error_messages = {"invalid": "Not a derivation path.", "depth": "The path is too deep."}
+
+    def to_internal_value(self, data: Any) -> tuple[int, ...]:
+        if isinstance(data, list) and any(type(step) not in (int, str) for step in data):
+            self.fail("invalid")
+        if not isinstance(data, (str, list)) or len(data) > 1000:
+            self.fail("invalid")
+        try:
+            path = parse_path(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+        if len(path) > settings.VERTEX_MAX_PATH_DEPTH:
+            self.fail("depth")
+        return path
+
+    def to_representation(self, value: tuple[int, ...]) -> list[int]:
+        return list(value)
+
+
+class IdListField(serializers.ListField):
+    """Keygen ids; the caller's own may be among them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        limit = 2 * settings.VERTEX_MAX_PARTIES
+        super().__init__(child=StrictCharField(max_length=MAX_NAME), min_length=1, max_length=limit, **kwargs)
+
+
+class HashAlgoField(serializers.ChoiceField):
+    """A hash's name in any case."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input="")
+        return str(super().to_internal_value(data.lower()))
+
+
+@extend_schema_field({"type": "string", "pattern": "^((0[xX])?[0-9a-fA-F]{64})?$"})
+class TweakField(HexField):
+    """The root of a taproot script tree: 32 bytes, or none for a key without script tree."""
+
+    default_error_messages = {"length": "A tweak has 32 bytes, or none."}
+
+    def to_internal_value(self, text: Any) -> bytes:
+        root = super().to_internal_value(text)
+        if len(root) not in (0, 32):
+            self.fail("length")
+        return root
+
+
+class IdListMixin(serializers.Serializer[Any]):
+    """The id list, under either of its names."""
+
+    others_keygen_ids = IdListField(required=False)
+    keygen_ids = IdListField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        given = [name for name in ("others_keygen_ids", "keygen_ids") if name in attrs]
+        if len(given) != 1:
+            raise serializers.ValidationError("one of others_keygen_ids and keygen_ids is required")
+        ids = attrs.pop(given[0])
+        if len(set(ids)) != len(ids):
+            raise serializers.ValidationError({given[0]: "An id is listed twice."})
+        return {**attrs, "ids": ids}
+
+
+class RoomSerializer(serializers.Serializer[Any]):
+    """What every call that takes a protocol names."""
+
+    key_id = StrictUUIDField()
+    room_uuid = StrictUUIDField()
+    relay_address = StrictCharField(required=False, allow_null=True, max_length=MAX_NAME)
+
+
+class PageSerializer(serializers.Serializer[Any]):
+    after = serializers.UUIDField(required=False)
+    limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=MAX_PAGE)

@@ -1,0 +1,35 @@
+"""Requests of admins: users, API keys, the event log."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from keys.serializers.fields import MAX_NAME, MAX_PAGE, StrictCharField, StrictUUIDField
+
+
+class CreateUserSerializer(serializers.Serializer[Any]):
+    name = StrictCharField(required=False, max_length=MAX_NAME)
+    label = StrictCharField(  # type: ignore[assignment]  # a field of that name, not the serializer's
+        required=False, max_length=MAX_NAME, help_text="Another name of `name`."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) > 1:
+            raise serializers.ValidationError("name and label are the same thing: give one")
+        return {"name": attrs.get("name", attrs.get("label"))}
+
+
+class UserSerializer(serializers.Serializer[Any]):
+    user_id = StrictUUIDField()
+
+
+class RevokeSerializer(serializers.Serializer[Any]):
+    api_key = StrictCharField(max_length=MAX_NAME, help_text="The key, or its public part (before the `_`).")
+    user_id = StrictUUIDField(required=False)
+
+
+class EventsSerializer(serializers.Serializer[Any]):
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=2**62)
+    limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=MAX_PAGE)
+    action = serializers.CharField(required=False, default="", max_length=64)
+    subject = serializers.CharField(required=False, default="", max_length=200)
