@@ -7,9 +7,10 @@ from vertex.errors import ERROR_STATUS, ApiError
 
 State = KeyShare.State
 # `join`: the new share of a party that joins a quorum. `read`: metadata and export-id. `reshare`: refresh too.
-Action = Literal["keygen", "join", "sign", "derive", "read", "reshare", "export", "delete"]
+# `export`: of the whole key; `backup`: of this share.
+Action = Literal["keygen", "join", "sign", "derive", "read", "reshare", "export", "delete", "backup"]
 
-ACTIONS: tuple[Action, ...] = ("keygen", "join", "sign", "derive", "read", "reshare", "export", "delete")
+ACTIONS: tuple[Action, ...] = ("keygen", "join", "sign", "derive", "read", "reshare", "export", "delete", "backup")
 OK = "ok"
 VOTE = "vote"  # delete of a retiring share: this vertex's word in the reshare
 AGAIN = "again"  # delete of what is gone: the same answer once more
@@ -29,7 +30,8 @@ _CONFLICT = "reshare_conflict"
 _SUPERSEDED = "share_superseded"
 _ERASED = "share_erased"
 
-# Columns as in ACTIONS. `keygen` is a share that its key generation left quarantined: not yet stored by all.
+# Columns as in ACTIONS, but for `backup`, which answers as `export` does.
+# `keygen` is a share that its key generation left quarantined: not yet stored by all.
 _ROWS: dict[str, tuple[str, ...]] = {
     #                  keygen   join     sign           derive   read  reshare        export         delete
     State.CREATED: (OK, OK, _BEFORE, _BEFORE, OK, _BEFORE, _BEFORE, OK),
@@ -42,7 +44,11 @@ _ROWS: dict[str, tuple[str, ...]] = {
     State.ERASED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
     State.DISCARDED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
 }
-TABLE: dict[str, dict[Action, str]] = {state: dict(zip(ACTIONS, row, strict=True)) for state, row in _ROWS.items()}
+TABLE: dict[str, dict[Action, str]] = {
+    state: dict(zip(ACTIONS, (*row, row[ACTIONS.index("export")]), strict=True)) for state, row in _ROWS.items()
+}
+# What a key that was exported whole is no longer good for. The export itself may be tried again.
+_ENDED_BY_EXPORT: tuple[Action, ...] = ("sign", "reshare", "backup")
 
 
 def standing(key: KeyShare) -> str:
@@ -54,9 +60,11 @@ def standing(key: KeyShare) -> str:
 
 def require(key: KeyShare, action: Action) -> str:
     """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
-    if key.suspended and action in ("sign", "reshare", "export"):
+    if key.suspended and action in ("sign", "reshare", "export", "backup"):
         raise ApiError(_CONFLICT, f"this share is suspended until an operator decides: {key.suspended}")
     word = TABLE[standing(key)][action]
+    if word == OK and key.exported_at and action in _ENDED_BY_EXPORT:
+        raise ApiError(_SUPERSEDED, "this key was exported whole: its parties don't use their shares any more")
     if word in ERROR_STATUS:
         raise ApiError(word, _MESSAGES[word])
     if action == "derive" and key.public_key is None:

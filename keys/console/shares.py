@@ -59,7 +59,8 @@ class KeyShareAdmin(ReadOnlyAdmin):
 
     @display(description="state", ordering="state")
     def state_badge(self, share: KeyShare) -> SafeString:
-        return badge(share.state)
+        marks = [share.state, *(["exported whole"] if share.exported_at else [])]
+        return format_html_join(" ", "{}", ((badge(mark),) for mark in marks))
 
     @display(description="quorum")
     def quorum(self, share: KeyShare) -> str:

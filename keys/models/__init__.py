@@ -1,5 +1,6 @@
 """What is true of users, key shares and protocol sessions, with the constraints that keep it so."""
 
+from keys.models.boxes import BoxKey
 from keys.models.heads import PeerHead
 from keys.models.node import Node
 from keys.models.people import ApiKey, ApiUser, Operator, Policy
@@ -10,6 +11,7 @@ from keys.models.shares import KeyShare, PairState, PartyIdentity, Scheme, Share
 __all__ = [
     "ApiKey",
     "ApiUser",
+    "BoxKey",
     "KeyShare",
     "Node",
     "Operation",

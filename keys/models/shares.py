@@ -68,6 +68,8 @@ class KeyShare(models.Model):
     quarantined_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    # When this party let its share out to make the whole key: it is no quorum's key any more.
+    exported_at = models.DateTimeField(null=True)
     # Why this share must not act until an operator has decided; empty where nothing is wrong.
     suspended = models.CharField(max_length=200, default="", blank=True)
     erasure = models.JSONField(default=dict)  # the checks of the erase, each with its result
@@ -101,7 +103,8 @@ class KeyShare(models.Model):
 
 
 class ShareExport(models.Model):
-    """A share left this vertex as a backup: who asked and when. The confirmation page lists these."""
+    """A share left this vertex as a backup, or in an export of the whole key: who asked and when. The confirmation page
+    lists these."""
 
     share = models.ForeignKey(KeyShare, on_delete=models.PROTECT, related_name="exports")
     caller = models.CharField(max_length=200)

@@ -7,6 +7,7 @@ from rest_framework.response import Response
 
 from keys.auth import principal_in, user_in
 from keys.models import Operation
+from keys.operations import public_result
 from keys.serializers.answers import OperationAnswer
 from keys.views.base import ApiView, id_or_404
 
@@ -30,7 +31,7 @@ class OperationView(ApiView):
                 "action": operation.action,
                 "state": operation.state,
                 "status": operation.status,
-                "result": None if failed else operation.result,
+                "result": None if failed else public_result(operation),
                 "error": operation.result if failed else None,
                 "created_at": operation.created_at,
                 "finished_at": operation.finished_at,

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
-from keys import create, heads
+from keys import boxes, create, heads
 from keys.models import ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
@@ -126,6 +126,7 @@ def sweep_once() -> None:
         return
     create.ask_again()
     heads.ask_again()
+    boxes.ask_again()
     sessions.sweep()
     reshares.sweep()
 

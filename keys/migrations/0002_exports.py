@@ -1,0 +1,30 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('keys', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='BoxKey',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('public', models.BinaryField(max_length=32, unique=True)),
+                ('sealed_secret', models.BinaryField()),
+                ('data_key', models.CharField(max_length=64)),
+                ('used_at', models.DateTimeField(null=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+            ],
+            options={
+                'default_permissions': ('view',),
+            },
+        ),
+        migrations.AddField(
+            model_name='keyshare',
+            name='exported_at',
+            field=models.DateTimeField(null=True),
+        ),
+    ]
