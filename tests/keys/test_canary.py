@@ -1,6 +1,7 @@
 """No secret of a running vertex stands in its logs, tracebacks, database, broker, keystore or relay, in any form."""
 
 import base64
+import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import redis
 import structlog
 
 from keys import users
+from keys.boxes import AnswerKey
 from keys.sessions import worker
 from keys.shares import identity_open, pairs_open, share_open
 from mpc.sign import _Signer
@@ -34,6 +36,8 @@ REQUIRED = {
     "draw pair/ot/choices",
     "draw nonce",
     "draw phi",
+    "imported key",
+    "exported key",
 }
 
 # Who reads the database sees which keys derive from which; the relay must not, nor who reads a log.
@@ -115,6 +119,18 @@ def crash_while_signing(vertex: Vertex, parties: list[Party], monkeypatch: pytes
         at_once([lambda: worker.work("sign")] * len(parties))
 
 
+def import_and_export(vertex: Vertex, canaries: Canaries) -> None:
+    """A key from elsewhere comes in, and goes out again; each waiting session is looked at too."""
+    key, chain_code = (hashlib.sha256(name).digest() for name in (b"canary of an import", b"its chain code"))
+    canaries.add("imported key", key)
+    canaries.add("exported key", key)
+    members = [vertex.party(name, "bip340") for name in "de"]
+    imported = vertex.import_key(members, 2, key, chain_code)
+    exported = vertex.export(members, members[0], AnswerKey().public)
+    assert [operation.state for operation in (*imported, *exported)] == ["done"] * 4
+    assert "sealed" in exported[0].result
+
+
 def test_no_secret_stands_anywhere(
     vertex: Vertex,
     written: Everything,
@@ -140,6 +156,7 @@ def test_no_secret_stands_anywhere(
         vertex.run()
         signed = vertex.sign(parties[:2])
         crash_while_signing(vertex, parties[:2], monkeypatch)
+        import_and_export(vertex, canaries)
         for route in ("GET /keys", "POST /keys", "GET /nowhere?api_key=" + token, "POST /users"):
             Api(token).call(route, {"token": token})
     for party in parties:
