@@ -48,7 +48,16 @@ def journal_name(identity: bytes, gid: bytes) -> str:
 
 def identity_create() -> PartyIdentity:
     """A fresh identity key, its secret half sealed under a data key of its own."""
-    identity = Identity(os.urandom(32))
+    return _identity_seal(Identity(os.urandom(32)))
+
+
+def identity_keep(identity: Identity) -> PartyIdentity:
+    """The row of an identity that came with a backup: the one that is here, or a new one."""
+    known = PartyIdentity.objects.filter(public=identity.public, data_key__isnull=False).first()
+    return known or _identity_seal(identity)
+
+
+def _identity_seal(identity: Identity) -> PartyIdentity:
     store = keystore()
     ref = store.keys.make()
     sealed = store.keys.wrap(ref, identity.reveal(), _aad("identity/1", identity.public))

@@ -3,6 +3,7 @@
 import structlog
 from celery import shared_task
 
+from keys.backup import backup_export
 from keys.boxes import box_renew
 from keys.create import key_create_task
 from keys.heads import head_task
@@ -11,7 +12,7 @@ from vertex.liveness import reconciled
 
 log = structlog.get_logger()
 
-__all__ = ["box_renew", "head_task", "key_create_task", "session_run"]
+__all__ = ["backup_export", "box_renew", "head_task", "key_create_task", "session_run"]
 
 
 @shared_task(name="keys.session_run")

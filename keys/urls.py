@@ -16,6 +16,7 @@ def _routes(scheme: str) -> list[object]:
         path(f"{scheme}/export/exportId/<str:key_id>", export_id),
         path(f"{scheme}/export-id/<str:key_id>", export_id),
         path(f"{scheme}/export/full", exports.ExportFull.as_view(scheme=scheme)),
+        path(f"{scheme}/backup/export-key-share/<str:key_id>", exports.BackupExport.as_view(scheme=scheme)),
         path(f"{scheme}/import/key-importer", exports.KeyImporter.as_view(scheme=scheme)),
         path(f"{scheme}/import/import-key-share-recipient", exports.KeyShareRecipient.as_view(scheme=scheme)),
     ]

@@ -17,10 +17,11 @@ from keys.receipts import Bundle
 from keys.selectors import page_after
 from keys.serializers.answers import ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
+from keys.serializers.exports import BackupImportSerializer
 from keys.serializers.fields import PageSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, key_id_of, valid
-from reshare import deleting, orders, requests, selectors
+from reshare import deleting, orders, requests, restoring, selectors
 from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
@@ -212,6 +213,48 @@ class Decide(Vote):
         )
         row.refresh_from_db()
         return Response(selectors.reshare_detail(row))
+
+
+class BackupImport(ApiView):
+    """POST /{s}/backup/import-key-share"""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    @extend_schema(
+        request=BackupImportSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: Text("key_id"), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Bring a share back from its backup. It acts once an operator has agreed."""
+        fields = valid(BackupImportSerializer, request.data)
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            restoring.restore_request(
+                operation=operation,
+                scheme=self.scheme,
+                key_share=fields["key_share"],
+                export_type=fields.get("export_type"),
+            )
+
+        return operations.perform(request, action=f"{self.scheme}.restore", start=start)
+
+
+class AgreeToShare(Vote):
+    """POST /keys/{key_id}/agree"""
+
+    @extend_schema(request=DecisionSerializer, responses=Empty)
+    def post(self, request: Request, key_id: str) -> Response:
+        """An operator's word that a restored share may act; with two-person approval the first one proposes it."""
+        fields = valid(DecisionSerializer, request.data)
+        restoring.agree(
+            key_id=key_id_of(key_id),
+            actor=principal_in(request).actor,
+            reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
+        )
+        return Response({})
 
 
 class Receipts(ApiView):

@@ -62,6 +62,10 @@ VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
 VERTEX_COMPLETE_BY: int = env.int("VERTEX_COMPLETE_BY", default=60)
 VERTEX_CLEAN_BY: int = env.int("VERTEX_CLEAN_BY", default=86_400)
 
+# Whether single shares may leave as backups: off, encrypted (to the X25519 key below, 32 bytes in hex), or plaintext.
+VERTEX_BACKUP: str = env.str("VERTEX_BACKUP", default="off")
+VERTEX_BACKUP_PUBLIC_KEY: str = env.str("VERTEX_BACKUP_PUBLIC_KEY", default="")
+
 # --- Django -------------------------------------------------------------------------------------------------------
 DEBUG: bool = env.bool("VERTEX_DEBUG", default=False)
 SECRET_KEY: str = env.str("VERTEX_SECRET_KEY")

@@ -34,3 +34,13 @@ class ExportAnswer(serializers.Serializer[Any]):
     private_key = serializers.CharField(
         required=False, help_text="At the recipient only: 32 bytes in hex; of Ed25519 a little-endian scalar, no seed."
     )
+
+
+class BackupAnswer(serializers.Serializer[Any]):
+    key_share = serializers.CharField(required=False, help_text="Base64; missing where the call is repeated.")
+    export_type = serializers.ChoiceField(choices=["plaintext", "encrypted"])
+
+
+class BackupImportSerializer(serializers.Serializer[Any]):
+    key_share = StrictCharField(max_length=65_536)
+    export_type = serializers.ChoiceField(choices=["plaintext", "encrypted"], required=False, allow_null=True)

@@ -10,13 +10,20 @@ from rest_framework.response import Response
 
 from keys import operations
 from keys.auth import user_in
+from keys.backup import backup_request
 from keys.boxes import AnswerKey
 from keys.exporting import export_request
 from keys.importing import import_request, private_key
 from keys.models import Operation
-from keys.serializers.exports import ExportAnswer, ExportSerializer, ImporterSerializer, RecipientSerializer
+from keys.serializers.exports import (
+    BackupAnswer,
+    ExportAnswer,
+    ExportSerializer,
+    ImporterSerializer,
+    RecipientSerializer,
+)
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.views.base import ApiView, valid
+from keys.views.base import ApiView, key_id_of, valid
 from mpc.importing import Imported
 from mpc.secret import Secret
 from vertex.auth import IsUser
@@ -105,6 +112,29 @@ class KeyShareRecipient(Import):
         fields = valid(RecipientSerializer, request.data)
         told = {"importer": fields.get("importer_keygen_id"), "expected_pubkey": fields.get("expected_pubkey")}
         return self.perform(request, fields, **told)
+
+
+class BackupExport(ApiView):
+    """GET /{s}/backup/export-key-share/{key_id}"""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], responses=BackupAnswer)
+    def get(self, request: Request, key_id: str) -> Response:
+        """This party's share as a backup, encrypted or not as this vertex is set; recorded before it is given."""
+        answer_key = AnswerKey()
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            backup_request(
+                user=user_in(request),
+                operation=operation,
+                key_id=key_id_of(key_id),
+                scheme=self.scheme,
+                answer_to=answer_key.public,
+            )
+
+        return operations.perform(request, action=f"{self.scheme}.backup", start=start, answer_key=answer_key)
 
 
 def _cancel(operation_id: Any) -> bool:

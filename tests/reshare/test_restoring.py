@@ -1,0 +1,211 @@
+"""Backups of single shares: out, recorded; back in, suspended until an operator agrees, and never what was given up."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from django.core.management import CommandError, call_command
+
+from audit.models import Event
+from keys import operations
+from keys.actions import require
+from keys.backup import Container, backup_export, backup_request
+from keys.boxes import AnswerKey, box_public, ensure_box
+from keys.keystore import keystore
+from keys.models import KeyShare, Operation, PartyIdentity, ProtocolSession, Receipt, ShareExport
+from keys.shares import journal_name, material_destroy, pairs_open
+from reshare import acceptor
+from reshare.outcome import RESTORED
+from reshare.restoring import agree, agreed_task, restore_request, restore_task
+from reshare.rule.types import Ballot
+from tests.life import Party, Vertex
+from vertex.errors import ApiError
+
+
+@pytest.fixture
+def backups(settings: Any, tmp_path: Path) -> Path:
+    """A vertex that makes encrypted backups, and the file of the key that opens them."""
+    path = tmp_path / "backup.key"
+    said = io.StringIO()
+    call_command("backup_open", "--new", "--key", str(path), stdout=said)
+    settings.VERTEX_BACKUP, settings.VERTEX_BACKUP_PUBLIC_KEY = "encrypted", said.getvalue().strip()
+    return path
+
+
+def asked(vertex: Vertex, party: Party) -> Operation:
+    """As a call of the API makes it."""
+    operation = vertex.operation(party)
+    operation.caller = f"user:{party.user.id}"
+    operation.save(update_fields=["caller"])
+    return operation
+
+
+def export(vertex: Vertex, party: Party) -> dict[str, Any]:
+    operation, key = asked(vertex, party), AnswerKey()
+    share = party.share
+    backup_request(user=party.user, operation=operation, key_id=share.id, scheme=share.scheme, answer_to=key.public)
+    name, arguments = vertex.tasks[-1]
+    assert name == "keys.backup_export"
+    backup_export(*arguments)
+    operation.refresh_from_db()
+    answer = operations.answer(operation, key)
+    assert answer.status_code == 200, answer.data
+    return dict(answer.data)
+
+
+def restore(vertex: Vertex, party: Party, text: str, **more: Any) -> Operation:
+    ensure_box()
+    operation = asked(vertex, party)
+    restore_request(operation=operation, **{"scheme": "ed25519", "key_share": text, "export_type": None, **more})
+    restore_task(*vertex.tasks[-1][1])
+    operation.refresh_from_db()
+    return operation
+
+
+def to_this_vertex(text: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    ensure_box()
+    said = io.StringIO()
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    call_command("backup_open", "--key", str(key), "--vertex", box_public().hex(), stdout=said)
+    return said.getvalue().strip()
+
+
+def lose(party: Party) -> None:
+    """Another vertex: neither rows nor keystore know the share."""
+    share = party.share
+    material_destroy(share)
+    keystore().journal.destroy(acceptor.name(party.identity, bytes(share.gid or b"")))
+    ProtocolSession.objects.filter(share=share).delete()
+    share.exports.all().delete()
+    share.pairs.all().delete()
+    KeyShare.objects.filter(id=share.id).delete()
+    Receipt.objects.all().delete()
+    PartyIdentity.objects.filter(public=party.identity).delete()
+
+
+def refusal(operation: Operation) -> str:
+    return str(operation.result["err_type"])
+
+
+def refused(key: KeyShare, action: Any) -> str:
+    try:
+        return require(key, action)
+    except ApiError as error:
+        return error.err_type
+
+
+def test_an_encrypted_backup_is_recorded_and_opens_with_its_key_only(
+    vertex: Vertex, backups: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    party = vertex.keygen("ab", 2, "ed25519")[0]
+    given = export(vertex, party)
+    assert given["export_type"] == "encrypted"
+    assert [(each.kind, each.caller) for each in ShareExport.objects.all()] == [
+        ("backup, encrypted", f"user:{party.user.id}")
+    ]
+    assert Event.objects.get(action="share.exported").data == {"export_type": "encrypted"}
+    other = tmp_path / "other.key"
+    other.write_text(X25519PrivateKey.generate().private_bytes_raw().hex())
+    with pytest.raises(CommandError, match="not opened"):
+        to_this_vertex(given["key_share"], other, monkeypatch)
+    with pytest.raises(ApiError, match="backup_open --vertex"):
+        restore(vertex, party, given["key_share"])
+
+
+@pytest.mark.parametrize("scheme", ["ed25519", "ecdsa"])
+def test_a_restored_share_acts_once_an_operator_agrees(
+    vertex: Vertex, backups: Path, monkeypatch: pytest.MonkeyPatch, settings: Any, scheme: str
+) -> None:
+    settings.VERTEX_TWO_PERSON = False
+    parties = vertex.keygen("ab", 2, scheme)
+    public_key, gid = bytes(parties[0].share.public_key or b""), bytes(parties[0].share.gid or b"")
+    text = export(vertex, parties[0])["key_share"]
+    lose(parties[0])
+    done = restore(vertex, parties[0], to_this_vertex(text, backups, monkeypatch), scheme=scheme)
+    assert done.state == "done", done.result
+    parties[0].key_id = key_id = done.result["key_id"]
+    key = parties[0].share
+    assert (key.state, key.suspended, bytes(key.public_key or b"")) == ("active", RESTORED, public_key)
+    assert [refused(key, action) for action in ("sign", "reshare", "export", "backup")] == ["reshare_conflict"] * 4
+    assert acceptor.read(parties[0].identity, gid).restored
+    assert pairs_open(key) == {}, "a backup lifts no ban"
+    agree(key_id=key_id, actor="admin", reason="the old host burnt down")
+    agreed_task(*vertex.tasks[-1][1])
+    assert parties[0].share.suspended == ""
+    signed = vertex.sign(parties)
+    assert [each.state for each in signed] == (["done"] if scheme == "ed25519" else ["failed"]) * 2
+
+
+def test_two_persons_agree(vertex: Vertex, backups: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.VERTEX_TWO_PERSON = True
+    party = vertex.keygen("ab", 2, "ed25519")[0]
+    text = export(vertex, party)["key_share"]
+    lose(party)
+    party.key_id = restore(vertex, party, to_this_vertex(text, backups, monkeypatch)).result["key_id"]
+    with pytest.raises(ApiError) as error:
+        agree(key_id=party.key_id, actor="admin", reason="alone")
+    assert error.value.err_type == "policy_validation_failed"
+    assert party.share.suspended == RESTORED
+
+
+def test_what_lives_here_or_was_given_up_does_not_come_back(
+    vertex: Vertex, backups: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    party = vertex.keygen("ab", 2, "ed25519")[0]
+    share = party.share
+    gid = bytes(share.gid or b"")
+    text = to_this_vertex(export(vertex, party)["key_share"], backups, monkeypatch)
+    assert refusal(restore(vertex, party, text)) == "unique_violation"
+    KeyShare.objects.filter(id=share.id).update(state="superseded")
+    assert refusal(restore(vertex, party, text)) == "share_superseded"
+    KeyShare.objects.filter(id=share.id).update(state="erased", sealed_share=None, data_key=None)
+    assert refusal(restore(vertex, party, text)) == "share_erased"
+    assert not acceptor.read(party.identity, gid).restored, "a refusal changes nothing"
+    entry = keystore().journal.read(journal_name(party.identity, gid))
+    lose(party)
+    keystore().journal.replace(journal_name(party.identity, gid), entry or b"")
+    assert refusal(restore(vertex, party, text)) == "unique_violation"
+    keystore().journal.destroy(journal_name(party.identity, gid))
+    empty = acceptor.read(party.identity, gid)
+    acceptor.replace(party.identity, gid, expected=empty, record=empty._replace(accepted=Ballot(1, bytes(32))))
+    assert refusal(restore(vertex, party, text)) == "share_superseded"
+
+
+def test_an_older_generation_does_not_come_back(vertex: Vertex, backups: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    party = vertex.keygen("ab", 2, "ed25519")[0]
+    text = to_this_vertex(export(vertex, party)["key_share"], backups, monkeypatch)
+    KeyShare.objects.filter(id=party.key_id).update(gid=bytes(32), generation=2)
+    assert refusal(restore(vertex, party, text)) == "share_superseded"
+
+
+def test_off_and_the_two_modes(vertex: Vertex, settings: Any) -> None:
+    party = vertex.keygen("ab", 2, "ed25519")[0]
+    with pytest.raises(ApiError) as error:
+        export(vertex, party)
+    assert error.value.err_type == "server_share_backup_setting_disabled"
+    settings.VERTEX_BACKUP = "plaintext"
+    given = export(vertex, party)
+    assert given["export_type"] == Container.parse(given["key_share"]).kind == "plaintext"
+    with pytest.raises(ApiError, match="export_type"):
+        restore(vertex, party, given["key_share"], export_type="encrypted")
+    assert refusal(restore(vertex, party, given["key_share"], scheme="bip340")) == "bad_request_params"
+    for mode in ("off", "encrypted"):
+        settings.VERTEX_BACKUP = mode
+        with pytest.raises(ApiError) as error:
+            restore(vertex, party, given["key_share"])
+        assert error.value.err_type == "server_share_backup_setting_disabled"
+
+
+@pytest.mark.parametrize("text", ["", "!", "AAAA", "kw==", "x" * 100])
+def test_what_is_no_backup(vertex: Vertex, backups: Path, text: str) -> None:
+    with pytest.raises(ApiError, match="not a "):
+        restore(vertex, vertex.party("a", "ed25519"), text)
+
+
+def test_the_backup_of_a_key_exported_whole_is_refused(vertex: Vertex, backups: Path) -> None:
+    parties = vertex.keygen("ab", 2, "ed25519")
+    vertex.export(parties, parties[0])
+    with pytest.raises(ApiError, match="exported whole"):
+        export(vertex, parties[0])
