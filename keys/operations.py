@@ -22,6 +22,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from keys import clock
 from keys.auth import principal_in
 from keys.models import Operation
 from mpc.hashing import TH
@@ -45,7 +46,7 @@ class Preference:
     @property
     def deadline(self) -> datetime:
         """The end of the protocol's time."""
-        return timezone.now() + timedelta(seconds=self.seconds)
+        return clock.now() + timedelta(seconds=self.seconds)
 
 
 def preference(request: Request) -> Preference:
@@ -94,7 +95,7 @@ def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, An
     All in one transaction, so that a repeated call finds all or nothing.
     """
     with transaction.atomic():
-        operation, fresh = begin(request, action=action, deadline=timezone.now())
+        operation, fresh = begin(request, action=action, deadline=clock.now())
         if not fresh:
             return answer(operation)
         given, repeatable = make()
@@ -183,7 +184,7 @@ def expire() -> int:
 
 def unattended(*, action_suffix: str) -> list[Operation]:
     """For the sweep: the oldest pending calls of an action that is one task, sent some time ago and maybe lost."""
-    now = timezone.now()
+    now = clock.now()
     sent = now - timedelta(seconds=max(1.0, settings.VERTEX_SWEEP))
     pending = Operation.objects.filter(state=State.PENDING, session=None, created_at__lt=sent, deadline__gt=now)
     return list(pending.filter(action__endswith=action_suffix).order_by("created_at")[:MAX_AGAIN])

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit import services as audit
-from keys import operations, receipts
+from keys import clock, operations, receipts
 from keys.models import KeyShare, ProtocolSession
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
@@ -108,7 +108,7 @@ class ReshareKind(SessionKind):
                 deletions_required=hello.d,
                 store_by=hello.store_by,
                 vote_by=hello.vote_by,
-                began_at=timezone.now(),
+                began_at=clock.now(),
                 hellos=hello.hellos,
                 run=run,
                 state=State.RUNNING,

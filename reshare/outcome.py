@@ -5,9 +5,9 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from audit import services as audit
+from keys import clock
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
 from reshare import ledger, orders
@@ -108,7 +108,7 @@ def reflect(seen: Look) -> None:
     for attempt in seen.view.attempts:
         row = seen.rows[attempt.rid]
         state = state_of(row, attempt, seen.view)
-        now = timezone.now()
+        now = clock.now()
         changes: dict[str, Any] = {} if state == row.state else {"state": state}
         reached = {
             "committed_at": attempt.rid in seen.view.facts.committed,

@@ -12,10 +12,9 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from audit import services as audit
-from keys import operations, witness
+from keys import clock, operations, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.evidence import hand_over, record_of
@@ -123,7 +122,7 @@ def room_full(*, room: str, filled: int | None, size: int | None) -> None:
     if size is None:
         return
     for session in ProtocolSession.objects.filter(room=room, state__in=(State.JOINING, State.WAITING)):
-        deadline = timezone.now() + kind_of(session).run_for
+        deadline = clock.now() + kind_of(session).run_for
         with transaction.atomic():
             rows = ProtocolSession.objects.filter(id=session.id, state__in=(State.JOINING, State.WAITING)).update(
                 state=State.READY,
@@ -287,7 +286,7 @@ def sweep() -> int:
             room_news(session, join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
-        pause = max(settings.VERTEX_SWEEP * 5, (timezone.now() - session.created_at).total_seconds() / 10)
+        pause = max(settings.VERTEX_SWEEP * 5, (clock.now() - session.created_at).total_seconds() / 10)
         ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
         found += 1
     return found

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from keys import clock
 from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
 from keys.sessions.carrier import carry
@@ -166,5 +167,5 @@ def api_error(error: Exception) -> ApiError:
 
 def _pause(session: ProtocolSession) -> timedelta:
     """How long a parked session is left alone without news: longer as it grows older."""
-    age = (timezone.now() - session.created_at).total_seconds()
+    age = (clock.now() - session.created_at).total_seconds()
     return timedelta(seconds=min(60.0, max(settings.VERTEX_SWEEP, age / 10)))
