@@ -29,6 +29,7 @@ urlpatterns = [
     path("keys", keys.Keys.as_view()),
     path("keys/<str:key_id>", keys.Key.as_view()),
     path("keys/<str:key_id>/receipts", keys.KeygenReceipts.as_view()),
+    path("keys/<str:key_id>/lift-bans", keys.LiftBans.as_view()),
     path("create-room", rooms.CreateRoom.as_view()),
     path("operations/<str:operation_id>", operations.OperationView.as_view()),
     path("admin/create-user", admin.CreateUser.as_view()),

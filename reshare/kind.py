@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit import services as audit
-from keys import clock, operations, receipts
+from keys import bans, clock, operations, receipts
 from keys.models import KeyShare, ProtocolSession
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
@@ -64,6 +64,7 @@ class ReshareKind(SessionKind):
     def begin(self, session: ProtocolSession) -> None:
         """What the hello says is fixed before the first one leaves, so that a replay says the same."""
         row = session.reshare
+        _no_banned_party(row)
         session.params |= {
             "highest_k": highest_k(row),
             "receipts": [each.hex() for each in known_receipts(row)],
@@ -84,6 +85,7 @@ class ReshareKind(SessionKind):
         self._written(session, lease, hello, run=Run.HELLO)
         row.refresh_from_db()
         me = bytes(row.identity.public)
+        _no_banned_party(row)
         advance(me, hello.gid)
         if me not in hello.dealers:
             return b""
@@ -214,6 +216,12 @@ class ReshareKind(SessionKind):
         advance(bytes(row.identity.public), bytes(row.gid or b""))
         row.refresh_from_db()
         return row.ended_at is not None
+
+
+def _no_banned_party(row: Reshare) -> None:
+    """Raises the ApiError of a reshare that would make a new pair with a banned counterparty."""
+    if row.old_share is not None and row.role != Role.DEPARTING:
+        bans.forbid_by_keystore(row.old_share, [bytes.fromhex(party) for party in row.new_parties])
 
 
 def _keep_from_hello(encoded: bytes) -> None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from keys import bans
 from keys.actions import require
 from keys.keygen import party_list
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
@@ -145,6 +146,8 @@ def _open(
 ) -> Reshare:
     relay_url = resolve(room.relay_address)
     old = role != Role.JOINING
+    if role == Role.EXISTING:
+        bans.forbid(key, parties)
     new = [party.hex() for party in parties]
     everybody = len({*new, *key.parties}) if old else 2 * settings.VERTEX_MAX_PARTIES
     row = Reshare(

@@ -40,13 +40,6 @@ class VoteSerializer(serializers.Serializer[Any]):
     statement_hash = HexField(required=False, allow_null=True)
 
 
-class DecisionSerializer(serializers.Serializer[Any]):
-    """An operator's word. `statement_hash`: what was shown, where the caller saw it."""
-
-    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
-    statement_hash = HexField(required=False, allow_null=True)
-
-
 class PartyAnswer(serializers.Serializer[Any]):
     keygen_id = serializers.CharField()
     here = serializers.BooleanField()

@@ -18,6 +18,7 @@ from keys.selectors import page_after
 from keys.serializers.answers import ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
+from keys.serializers.people import DecisionSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, key_id_of, valid
 from reshare import deleting, orders, requests, selectors
@@ -25,7 +26,6 @@ from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
 from reshare.serializers import (
-    DecisionSerializer,
     JoiningSerializer,
     RefreshSerializer,
     ReshareAnswer,

@@ -27,6 +27,24 @@ class KeyAnswer(serializers.Serializer[Any]):
     erased_at = serializers.DateTimeField(allow_null=True)
 
 
+class BanAnswer(serializers.Serializer[Any]):
+    keygen_id = serializers.CharField()
+    banned_at = serializers.DateTimeField()
+    lifted_by = serializers.CharField(allow_null=True)
+
+
+class BansAnswer(serializers.Serializer[Any]):
+    """Counterparties that failed a check. `statement_hash`: what lifting the bans that stand is about."""
+
+    parties = BanAnswer(many=True)
+    statement_hash = serializers.CharField()
+    proposed_by = serializers.CharField(allow_null=True)
+
+
+class KeyDetailAnswer(KeyAnswer):
+    bans = BansAnswer()
+
+
 class KeyListAnswer(serializers.Serializer[Any]):
     results = KeyAnswer(many=True)
     next = serializers.CharField(allow_null=True)

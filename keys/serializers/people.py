@@ -1,10 +1,10 @@
-"""Requests of admins: users, API keys, the event log."""
+"""Requests of admins: users, API keys, the event log, decisions."""
 
 from typing import Any
 
 from rest_framework import serializers
 
-from keys.serializers.fields import MAX_NAME, MAX_PAGE, StrictCharField, StrictUUIDField
+from keys.serializers.fields import MAX_NAME, MAX_PAGE, HexField, StrictCharField, StrictUUIDField
 
 
 class CreateUserSerializer(serializers.Serializer[Any]):
@@ -33,3 +33,10 @@ class EventsSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=MAX_PAGE)
     action = serializers.CharField(required=False, default="", max_length=64)
     subject = serializers.CharField(required=False, default="", max_length=200)
+
+
+class DecisionSerializer(serializers.Serializer[Any]):
+    """An operator's word. `statement_hash`: what was shown, where the caller saw it."""
+
+    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
+    statement_hash = HexField(required=False, allow_null=True)

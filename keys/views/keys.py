@@ -8,17 +8,18 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import keygen_receipts, selectors
+from keys import bans, keygen_receipts, selectors
 from keys.actions import require
 from keys.auth import principal_in, user_in
 from keys.receipts import Bundle
-from keys.serializers.answers import KeyAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.answers import KeyDetailAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
+from keys.serializers.people import DecisionSerializer
 from keys.views.base import ApiView, key_id_of, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
-from vertex.auth import IsUser
+from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
 from vertex.openapi import Text
 
@@ -41,11 +42,32 @@ class Keys(ApiView):
 class Key(ApiView):
     """GET /keys/{key_id}"""
 
-    @extend_schema(responses=KeyAnswer)
+    @extend_schema(responses=KeyDetailAnswer)
     def get(self, request: Request, key_id: str) -> Response:
-        """What may be said of a key: state, quorum, lineage; never a secret."""
+        """What may be said of a key: state, quorum, lineage, who is banned; never a secret."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
-        return Response(selectors.key_metadata(key))
+        return Response(selectors.key_metadata(key) | {"bans": bans.shown(key)})
+
+
+class LiftBans(ApiView):
+    """POST /keys/{key_id}/lift-bans"""
+
+    permission_classes = (IsAdmin,)
+    operator_groups = frozenset({"operator", "approver"})
+
+    @extend_schema(request=DecisionSerializer, responses=KeyDetailAnswer)
+    def post(self, request: Request, key_id: str) -> Response:
+        """An operator's word that a reshare may make new pairs with the parties that are banned; with two-person
+        approval the first word proposes it."""
+        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
+        fields = valid(DecisionSerializer, request.data)
+        bans.lift(
+            key_id=key.id,
+            actor=principal_in(request).actor,
+            reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
+        )
+        return Response(selectors.key_metadata(key) | {"bans": bans.shown(key)})
 
 
 class KeygenReceipts(ApiView):
