@@ -132,7 +132,9 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
 
 
 def _digest(request: Request, action: str) -> bytes:
-    parts = (request.data, request.query_params.lists(), request.parser_context["kwargs"])
+    # A GET's body means nothing and is not looked at.
+    data = {} if request.method == "GET" else request.data
+    parts = (data, request.query_params.lists(), request.parser_context["kwargs"])
     return TH("request", action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts))
 
 
