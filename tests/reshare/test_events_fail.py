@@ -61,10 +61,13 @@ class FullDisk:
     def __getattr__(self, name: str) -> Any:
         return getattr(Event.objects, name)
 
-    def create(self, **fields: Any) -> Event:
-        if self.refuses(fields):
+    def __call__(self, **fields: Any) -> Event:
+        return Event(**fields)
+
+    def bulk_create(self, events: list[Event]) -> list[Event]:
+        if any(self.refuses(vars(event)) for event in events):
             raise OperationalError("could not extend file: no space left on device")
-        return Event.objects.create(**fields)
+        return Event.objects.bulk_create(events)
 
 
 def everything() -> dict[str, str]:
