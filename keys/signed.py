@@ -71,9 +71,10 @@ def batch_answer(session: ProtocolSession, results: Sequence[Result]) -> list[di
 
 
 def told_of(session: ProtocolSession, indices: Iterable[int]) -> list[dict[str, Any]]:
-    """What the event log says of these requests."""
+    """What the event log says of these requests; nothing of those that were refused here."""
     items = items_of(session)
-    return [{"session": str(session.id), "digest": items[index]["digest"]} for index in indices]
+    asked = [items[index] for index in indices if "error" not in items[index]]
+    return [{"session": str(session.id), "digest": item["digest"]} for item in asked]
 
 
 def without_messages(session: ProtocolSession) -> dict[str, Any]:

@@ -138,7 +138,8 @@ class SignKind(SessionKind):
     def finish(self, session: ProtocolSession, lease: Lease, result: Any) -> None:
         batch = is_batch(session)
         results = list(result) if batch else [result]
-        signed = [index for index, each in enumerate(results) if not isinstance(each, Abort)]
+        missed = [index for index, each in enumerate(results) if isinstance(each, Abort)]
+        signed = [index for index in range(len(results)) if index not in missed]
         with transaction.atomic():
             ended = {"state": ProtocolSession.State.DONE, "finished_at": timezone.now(), "lease_until": None}
             lease.update(**ended, params=without_messages(session))
@@ -147,6 +148,9 @@ class SignKind(SessionKind):
                 operations.finish(operation_id=session.operation_id, result=answer)
             audit.record_each(
                 action="sign.done", actor="system", subject=str(session.share_id), data=told_of(session, signed)
+            )
+            audit.record_each(
+                action="sign.failed", actor="system", subject=str(session.share_id), data=told_of(session, missed)
             )
         leave(session)
 

@@ -63,6 +63,9 @@ def batch_sign(
     Raises what `sign` and `frost_sign` raise for one request: then there is no result for any.
     """
     check_signer(me, share, request.size, rng)
+    pairwise = scheme_of(share.scheme).pairwise
+    if any(isinstance(item, FrostRequest if pairwise else SignRequest) for item in request.items):
+        raise ValueError("a request of another scheme")
     hashes = tuple(b"" if item is None else _hash(share, item) for item in request.items)
     session = yield from open_session(
         me,
@@ -76,14 +79,15 @@ def batch_sign(
         extra=encode(BatchOffers(offers=hashes)),
     )
     agreed = _agreed(session, hashes)
-    if scheme_of(share.scheme).pairwise:
+    if pairwise:
         check_pairs(session, share, pairs)
     results: dict[int, Result] = {}
     if agreed:
         yield Begin(session.sid)
         items = {
-            index: _item(_ItemChannel(session, index, hashes[index]), share, pairs, request.items[index], rng)
-            for index in agreed
+            index: _item(_ItemChannel(session, index, hashes[index]), share, pairs, item, rng)
+            for index, item in enumerate(request.items)
+            if item and index in agreed
         }
         results = yield from _together(session, items)
     return tuple(results.get(index, Abort(NOT_AGREED)) for index in range(len(hashes)))
@@ -125,14 +129,12 @@ def _agreed(session: Session, own: Sequence[bytes]) -> list[int]:
 
 
 def _item(
-    channel: _ItemChannel, share: Share, pairs: Mapping[bytes, PairState], item: Request | None, rng: Rng
+    channel: _ItemChannel, share: Share, pairs: Mapping[bytes, PairState], item: Request, rng: Rng
 ) -> Protocol[Signature] | Protocol[bytes]:
     own = _ItemRng(rng, channel.index)
     if isinstance(item, SignRequest):
         return sign_in(channel, share, pairs, item, own)
-    if isinstance(item, FrostRequest):
-        return frost_in(channel, share, item, own)
-    raise ValueError("nothing was asked for here")
+    return frost_in(channel, share, item, own)
 
 
 class _ItemRng:

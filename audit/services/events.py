@@ -29,6 +29,8 @@ def record(*, action: str, actor: str, subject: str, data: dict[str, Any]) -> Ev
 
 def record_each(*, action: str, actor: str, subject: str, data: Sequence[dict[str, Any]]) -> list[Event]:
     """Append an event for each of `data`, in order and in one statement; otherwise like `record`."""
+    if not data:
+        return []
     if not connection.in_atomic_block:
         raise RuntimeError("an event is recorded in the transaction that it tells of")
     if not _ACTION.match(action) or not _ACTOR.match(actor):

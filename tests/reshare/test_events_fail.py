@@ -33,7 +33,7 @@ from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
-from mpc.errors import Blame
+from mpc.errors import Abort, Blame
 from mpc.sign import Signature
 from reshare import reconcile
 from reshare.decommission import decommission
@@ -198,6 +198,13 @@ def sign_done() -> Act:
     return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), Signature(1, 1, 0))
 
 
+def request_not_signed() -> Act:
+    old_quorum()
+    asked = {"items": [{"digest": "11" * 32, "path": []}]}
+    begun = session("sign", old_share("a"), operation=operation(), params=asked)
+    return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), (Abort("it was not asked for"),))
+
+
 def pair_banned() -> Act:
     old_quorum()
     begun = session("sign", old_share("a"))
@@ -357,6 +364,7 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.active": share_active,
     "sign.released": sign_released,
     "sign.done": sign_done,
+    "sign.failed": request_not_signed,
     "pair.banned": pair_banned,
     "deletion.proposed": deletion_proposed,
     "deletion.confirmed": deletion_confirmed,
