@@ -6,6 +6,7 @@ What each field's lies lead to: tests/mpc/attacks/table_batch.py.
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -21,7 +22,17 @@ from mpc.hashing import TH
 from mpc.protocol import Checkpoint, Release, SeededRng, SystemRng
 from mpc.sign import Begin, PairCheck, SignRequest, _Signer
 from mpc.signature import Signature
-from mpc.wire import Bundle, FrostShare, SealedBundle, SignExtension, SignProduct, SignShare, decode, encode
+from mpc.wire import (
+    BatchOffers,
+    Bundle,
+    FrostShare,
+    SealedBundle,
+    SignExtension,
+    SignProduct,
+    SignShare,
+    decode,
+    encode,
+)
 from tests.mpc.simulator import (
     Lie,
     Network,
@@ -119,6 +130,27 @@ def test_nothing_is_begun_where_nothing_is_agreed(scheme: str) -> None:
     assert network.checkpoints == {}
 
 
+def offered(*offers: bytes) -> bytes:
+    return encode(BatchOffers(offers=offers))
+
+
+def test_signed_is_what_everybody_offers_and_nothing_else() -> None:
+    mine = (b"1" * 32, b"", b"3" * 32, b"4" * 32)
+    session = SimpleNamespace(
+        extras={b"a": offered(*mine), b"b": offered(*mine[:2], b"", mine[3]), b"c": offered(*mine)}
+    )
+    assert batch._agreed(session, mine) == [0, 3]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("theirs", [(), (b"1" * 32,), (b"1" * 32,) * 3], ids=len)
+def test_who_offers_another_number_is_blamed(theirs: tuple[bytes, ...]) -> None:
+    mine = (b"1" * 32,) * 2
+    session = SimpleNamespace(extras={b"a": offered(*mine), b"b": offered(*theirs)})
+    with pytest.raises(Blame) as blamed:
+        batch._agreed(session, mine)  # type: ignore[arg-type]
+    assert (blamed.value.culprits, blamed.value.ban) == ({b"b"}, False)
+
+
 def test_batches_of_another_number_and_single_requests_are_named() -> None:
     results, asked = key("ABC", 2, "ecdsa"), items_of("ecdsa", 2)
     outcomes = run_batch(results, PAIR, batch_of(*asked), others={CULPRIT: batch_of(asked[0])})
@@ -165,13 +197,14 @@ def test_equal_messages_have_nonces_of_their_own(scheme: str) -> None:
 
 
 def test_an_items_sid_is_bound_to_batch_index_and_request() -> None:
-    session = type("Session", (), {"sid": TH("one"), "me": None, "parties": (), "others": ()})()
-    other = type("Session", (), {"sid": TH("two"), "me": None, "parties": (), "others": ()})()
+    places = [("one", 0, "a"), ("one", 1, "a"), ("one", 0, "b"), ("two", 0, "a")]
     made = [
-        batch._ItemChannel(session, 0, TH("a")),
-        batch._ItemChannel(session, 1, TH("a")),
-        batch._ItemChannel(session, 0, TH("b")),
-        batch._ItemChannel(other, 0, TH("a")),
+        batch._ItemChannel(
+            SimpleNamespace(sid=TH(session), me=None, parties=(), others=()),  # type: ignore[arg-type]
+            index,
+            TH(request),
+        )
+        for session, index, request in places
     ]
     assert len({channel.sid for channel in made}) == len(made)
 
@@ -400,6 +433,10 @@ IMPOSSIBLE: dict[str, tuple[Any, str]] = {
 }
 
 
+def test_the_longest_batch() -> None:
+    assert len(batch_of(*[None] * 1_000).items) == 1_000
+
+
 @pytest.mark.parametrize(("make", "reason"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_impossible_batches(make: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
@@ -416,8 +453,9 @@ def test_who_may_not_sign_does_not(scheme: str) -> None:
     with pytest.raises(ValueError, match="2 to 3 signers"):
         next(batch_sign(PARTIES[0], mine.share, mine.pairs, batch_of(None, size=4), SystemRng()))
     other = "ecdsa" if scheme != "ecdsa" else "bip340"
+    mixed = batch_of(items_of(scheme, 1)[0], items_of(other, 2)[1])
     with pytest.raises(ValueError, match="another scheme"):
-        next(batch_sign(PARTIES[0], mine.share, mine.pairs, batch_of(*items_of(other, 1)), SystemRng()))
+        next(batch_sign(PARTIES[0], mine.share, mine.pairs, mixed, SystemRng()))
 
 
 def test_a_signer_without_set_up_aborts_before_anything_leaves() -> None:
