@@ -80,28 +80,28 @@ class InBatch(serializers.Serializer[Any]):
     room_uuid = StrictUUIDField(required=False)
 
 
-class EcdsaBatchRequest(InBatch, EcdsaSignSerializer):
+class EcdsaBatchItem(InBatch, EcdsaSignSerializer):
     pass
 
 
-class Ed25519BatchRequest(InBatch, Ed25519SignSerializer):
+class Ed25519BatchItem(InBatch, Ed25519SignSerializer):
     pass
 
 
-class Bip340BatchRequest(InBatch, Bip340SignSerializer):
+class Bip340BatchItem(InBatch, Bip340SignSerializer):
     pass
 
 
 class EcdsaBatchSerializer(BatchSerializer):
-    sign_requests = EcdsaBatchRequest(many=True, allow_empty=False)
+    sign_requests = EcdsaBatchItem(many=True, allow_empty=False)
 
 
 class Ed25519BatchSerializer(BatchSerializer):
-    sign_requests = Ed25519BatchRequest(many=True, allow_empty=False)
+    sign_requests = Ed25519BatchItem(many=True, allow_empty=False)
 
 
 class Bip340BatchSerializer(BatchSerializer):
-    sign_requests = Bip340BatchRequest(many=True, allow_empty=False)
+    sign_requests = Bip340BatchItem(many=True, allow_empty=False)
 
 
 class DeriveSerializer(serializers.Serializer[Any]):

@@ -313,6 +313,18 @@ def test_who_cheats_in_one_item_is_blamed_and_ends_the_batch(scheme: str, lie: A
         assert isinstance(outcomes[BYSTANDER], Stalled)
 
 
+@pytest.mark.parametrize("private", [False, True], ids=["broadcast", "private"])
+@pytest.mark.parametrize("items", [lambda own: own[:-1], lambda own: (*own, own[-1])], ids=["one less", "one more"])
+def test_a_bundle_of_another_number_of_items_is_blamed(private: bool, items: Any) -> None:
+    kind = SealedBundle if private else Bundle
+    lie = Lie(CULPRIT, 1, edit(kind, change("items", to=items)), private, VICTIM if private else None)
+    network = Network()
+    with lie.told():
+        outcomes = run_batch(key("ABC", 2, "ecdsa"), PAIR, batch_of(*items_of("ecdsa", 2)), network)
+    assert blames(outcomes[VICTIM]) == ({CULPRIT}, False)
+    assert max(frame.round for frame in network.sent if frame.sender == VICTIM) == 1
+
+
 def test_extensions_are_checked_one_after_the_other_up_to_the_first_that_fails() -> None:
     verified: list[bytes] = []
     real = sign.verify_extension
