@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from vertex_client.cli.config import ConfigError
+from vertex_client.config import ConfigError
 from vertex_client.errors import BAD_ANSWER, DISAGREEMENT, NOT_WAITED_FOR, UNREACHABLE, QuorumError, VertexError
 
 FAILED = 1  # a vertex refused, or could not be reached

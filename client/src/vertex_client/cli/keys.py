@@ -6,9 +6,9 @@ from typing import Annotated, cast
 import typer
 
 from vertex_client.answers import SCHEMES, Scheme, Signature
-from vertex_client.cli.config import ConfigError, write_private
 from vertex_client.cli.session import At, Names, PublicKey, Session, listed_names
 from vertex_client.cli.show import as_json, keys_table
+from vertex_client.config import ConfigError, write_private
 from vertex_client.routes.signing import HashAlgo
 
 

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vertex_client.cli.config import load
 from vertex_client.cli.failures import failures_shown
+from vertex_client.config import load
 from vertex_client.quorum import Quorum
 
 
@@ -27,7 +27,7 @@ class Session:
     @contextmanager
     def quorum(self) -> Iterator[Quorum]:
         """The configured vertices; shows what goes wrong and exits with its code."""
-        with failures_shown(self.json), Quorum(load(self.config, self.cluster).vertices) as quorum:
+        with failures_shown(self.json), Quorum(load(self.config, self.cluster)) as quorum:
             yield quorum
 
     def line(self, text: str) -> None:

@@ -15,6 +15,7 @@ from vertex_client.vertex import AsyncVertex
 
 FINISHED = ENDED | {"clean"}
 POLL = 0.5  # seconds between two looks at a reshare
+PATIENCE = 10.0  # seconds until all vertices must have heard what is stored
 
 
 class Changing(Members):
@@ -71,13 +72,30 @@ class Changing(Members):
         return await self._reshared(key, shares, threshold)
 
     async def confirm(
-        self, rid: str, at: Sequence[str], *, reason: str | None = None, exports_destroyed: bool | None = None
+        self,
+        rid: str,
+        at: Sequence[str],
+        *,
+        reason: str | None = None,
+        exports_destroyed: bool | None = None,
+        patience: float = PATIENCE,
     ) -> Answers[Reshare]:
-        """The word of these vertices' admins to delete the old shares; of each what it answered. It is final."""
-        return await self.ask(
-            at,
-            lambda name, vertex: vertex.confirm_deletion(rid, reason=reason, exports_destroyed=exports_destroyed),
-        )
+        """The word of these vertices' admins to delete the old shares; of each what it answered. It is final.
+
+        Right after a reshare a vertex may not have heard yet that all new shares are stored: its `deletion_not_ready`
+        is an answer after `patience` seconds only."""
+        deadline = time.monotonic() + patience
+
+        async def ask(_: str, vertex: AsyncVertex) -> Reshare:
+            while True:
+                try:
+                    return await vertex.confirm_deletion(rid, reason=reason, exports_destroyed=exports_destroyed)
+                except VertexError as error:
+                    if error.err_type != "deletion_not_ready" or time.monotonic() > deadline:
+                        raise
+                await asyncio.sleep(POLL)
+
+        return await self.ask(at, ask)
 
     async def abort(self, rid: str, at: Sequence[str], *, reason: str | None = None) -> Answers[Reshare]:
         """The word of these vertices' admins against a reshare; of each what it answered."""

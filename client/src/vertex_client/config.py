@@ -11,7 +11,6 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +26,12 @@ class ConfigError(Exception):
     """The configuration can't be used; the message says what to do."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Vertices by name, in the file's order."""
-
-    vertices: Mapping[str, Vertex]
-
-
-def load(file: Path | None, cluster: Path | None) -> Config:
-    """From a cluster's description where one is named, else from a file. Raises ConfigError."""
+def load(file: Path | None = None, cluster: Path | None = None) -> dict[str, Vertex]:
+    """Vertices by name: of a cluster's description or its folder, else of a TOML file, by default
+    $VERTEX_CLIENT_CONFIG or ~/.config/vertex-client.toml. Raises ConfigError."""
     if cluster is not None:
-        return Config(_of_cluster(cluster / "cluster.json" if cluster.is_dir() else cluster))
-    return Config(_of_file(file or Path(os.environ.get("VERTEX_CLIENT_CONFIG") or DEFAULT)))
+        return _of_cluster(cluster / "cluster.json" if cluster.is_dir() else cluster)
+    return _of_file(file or Path(os.environ.get("VERTEX_CLIENT_CONFIG") or DEFAULT))
 
 
 def _of_file(path: Path) -> dict[str, Vertex]:
