@@ -3,10 +3,11 @@
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from keys.auth import TokenPrincipal
-from keys.models import ApiUser, KeyShare
+from keys.models import ApiKey, ApiUser, KeyShare
 from mpc.identity import encode_keygen_id
 from mpc.schemes import scheme_of
 from vertex.errors import ApiError
@@ -39,15 +40,27 @@ def _only(keys: QuerySet[KeyShare], *, key_id: UUID, scheme: str | None) -> KeyS
     return key
 
 
-def page_after(rows: QuerySet[M], *, after: UUID | None, limit: int) -> tuple[list[M], UUID | None]:
-    """A page in order of creation, and the id that the next page comes after (None at the end)."""
+def page_after(rows: QuerySet[M], *, after: Any, limit: int) -> tuple[list[M], Any]:
+    """A page in order of creation, and the primary key that the next page comes after (None at the end)."""
     if after is not None:
-        last = rows.filter(id=after).values_list("created_at", flat=True).first()
+        last = rows.filter(pk=after).values_list("created_at", flat=True).first()
         if last is None:
             raise ApiError("bad_request_params", "after: there is no such row")
-        rows = rows.filter(Q(created_at__gt=last) | Q(created_at=last, id__gt=after))
-    found = list(rows.order_by("created_at", "id")[: limit + 1])
+        rows = rows.filter(Q(created_at__gt=last) | Q(created_at=last, pk__gt=after))
+    found = list(rows.order_by("created_at", "pk")[: limit + 1])
     return found[:limit], found[limit - 1].pk if len(found) > limit else None
+
+
+def users_counted() -> QuerySet[ApiUser]:
+    """Users with `key_count` and `api_key_count`: their shares, and the API keys that open something now."""
+    usable = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user=OuterRef("pk"), revoked_at=None)
+    shares = KeyShare.objects.filter(user=OuterRef("pk"))
+    return ApiUser.objects.select_related("owner").annotate(key_count=_count(shares), api_key_count=_count(usable))
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    counted = rows.order_by().values("user").annotate(counted=Count("pk")).values("counted")
+    return Coalesce(Subquery(counted), 0)
 
 
 def keygen_id(key: KeyShare) -> str:

@@ -31,6 +31,7 @@ class Operation(models.Model):
     result = models.JSONField(null=True)
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
+    request_id = models.CharField(max_length=64, default="", blank=True)  # the X-Request-Id of the call that began it
     deadline = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
@@ -46,6 +47,7 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
+            models.Index(fields=["created_at", "id"], name="operation_in_order"),
         ]
 
 

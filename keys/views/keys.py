@@ -1,7 +1,6 @@
 """Reads of keys: metadata, export id, derived public keys."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from coincurve import PublicKey
 from drf_spectacular.utils import extend_schema
@@ -15,7 +14,7 @@ from keys.receipts import Bundle
 from keys.serializers.answers import KeyAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
-from keys.views.base import ApiView, key_id_of, valid
+from keys.views.base import ApiView, key_id_of, paged, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
 from vertex.auth import IsUser
@@ -29,13 +28,7 @@ class Keys(ApiView):
     @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params.dict())
-        limit = page["limit"]
-        keys, after = selectors.page_after(
-            selectors.keys_seen_by(principal_in(request)), after=page.get("after"), limit=limit
-        )
-        following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None
-        return Response({"results": [selectors.key_metadata(key) for key in keys], "next": following})
+        return paged(request, selectors.keys_seen_by(principal_in(request)), selectors.key_metadata)
 
 
 class Key(ApiView):
