@@ -177,7 +177,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keys.auth.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["vertex.auth.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["vertex.throttles.TokenThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["vertex.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["vertex.http.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "vertex.http.OneRendererNegotiation",
     "DEFAULT_METADATA_CLASS": None,

@@ -17,7 +17,7 @@ from keys.serializers.fields import PageSerializer
 from vertex.errors import ApiError
 
 READERS = frozenset({"viewer", "operator", "approver", "auditor"})
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Model | dict[str, Any])
 
 
 class ApiView(APIView):
@@ -56,7 +56,7 @@ def id_or_404(text: str) -> UUID:
 
 def paged(
     request: Request,
-    rows: QuerySet[M],
+    rows: QuerySet[Any, M],
     shown: Callable[[M], dict[str, Any]],
     *,
     serializer: type[Serializer[Any]] = PageSerializer,

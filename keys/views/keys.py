@@ -28,7 +28,8 @@ class Keys(ApiView):
     @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
-        return paged(request, selectors.keys_seen_by(principal_in(request)), selectors.key_metadata)
+        rows = selectors.described(selectors.keys_seen_by(principal_in(request)))
+        return paged(request, rows, selectors.key_metadata)
 
 
 class Key(ApiView):
@@ -37,7 +38,10 @@ class Key(ApiView):
     @extend_schema(responses=KeyAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """What may be said of a key: state, quorum, lineage; never a secret."""
-        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
+        rows = selectors.described(selectors.keys_seen_by(principal_in(request)))
+        key = rows.filter(id=key_id_of(key_id)).first()
+        if key is None:
+            raise ApiError("key_id_not_exists", "there is no such key")
         return Response(selectors.key_metadata(key))
 
 

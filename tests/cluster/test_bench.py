@@ -202,5 +202,6 @@ def test_the_figures_of_a_cluster(cluster: Cluster) -> None:
         "sign rest p95 2-of-3",
         "reshare rest p50 2-of-3 to 3-of-5",
         "reshare pause 2-of-3",
+        "keys rest per request",
     ]
-    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, 4000.0, 3000.0]
+    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, 4000.0, 3000.0, rest.LIST_BAR]
