@@ -118,7 +118,7 @@ def principal_of(token: str) -> TokenPrincipal | None:
     public_id = token.partition("_")[0]
     if not _well_formed(token) or len(public_id) != PUBLIC_ID:
         return None
-    row = ApiKey.objects.select_related("user", "operator").filter(public_id=public_id, revoked_at=None).first()
+    row = ApiKey.objects.select_related("user").filter(public_id=public_id, revoked_at=None).first()
     if row is None or not hmac.compare_digest(token_digest(token), bytes(row.digest)):
         return None
     now = timezone.now()
