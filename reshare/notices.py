@@ -27,6 +27,9 @@ def deletion_changed(row: Reshare, deletion: Deletion, state: str) -> None:
     event = _TOLD.get(Deletion.State(state))
     if event is None:
         return
+    if deletion.own and bytes(deletion.party) != bytes(row.identity.public):
+        # Of another party of this vertex, that of another user: it was its reshare that came this far.
+        row = Reshare.objects.filter(rid=row.rid, identity__public=bytes(deletion.party)).first() or row
     data = {**_about(row), "deletion_id": str(deletion.id), "keygen_id": deletion.keygen_id, "own": deletion.own}
     announce(event, user_id=row.user_id, data=data)
 
