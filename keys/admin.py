@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group
 
 from keys.console.people import ApiKeyAdmin, ApiUserAdmin, OperatorAdmin, PolicyAdmin
 from keys.console.shares import KeyShareAdmin, ProtocolSessionAdmin
+from keys.console.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
 __all__ = [
     "ApiKeyAdmin",
@@ -13,6 +14,8 @@ __all__ = [
     "OperatorAdmin",
     "PolicyAdmin",
     "ProtocolSessionAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
 ]
 
 # What a group may do is keys.operators' alone.

@@ -6,6 +6,7 @@ from keys.models.people import ApiKey, ApiUser, Operator, Policy
 from keys.models.receipts import Receipt, Statement
 from keys.models.sessions import Operation, ProtocolSession, SessionMessage
 from keys.models.shares import KeyShare, PairState, PartyIdentity, Scheme, ShareExport
+from keys.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "ApiKey",
@@ -24,4 +25,6 @@ __all__ = [
     "SessionMessage",
     "ShareExport",
     "Statement",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

@@ -18,6 +18,7 @@ from keys import create, heads
 from keys.models import ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
+from keys.webhooks import sending as webhooks
 from relay.client import News, RelayRefused, RelayUnavailable
 from reshare import sweep as reshares
 from vertex.celery import app
@@ -128,6 +129,7 @@ def sweep_once() -> None:
     heads.ask_again()
     sessions.sweep()
     reshares.sweep()
+    webhooks.ask_again()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:
