@@ -156,7 +156,7 @@ class Reshares(ApiView):
     @extend_schema(parameters=[PageSerializer], responses=ReshareListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's reshares, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params)
+        page = valid(PageSerializer, request.query_params.dict())
         rows = selectors.reshares_seen_by(principal_in(request))
         found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
         following = f"/reshares?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
