@@ -2,6 +2,8 @@
 PYTHON ?= python3
 PARTIES ?= 5
 MINUTES ?= 30
+EXAMPLES ?= 30
+SEED ?= 1
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
@@ -12,7 +14,7 @@ export PYTHONPATH := $(CURDIR)/client/src
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
 	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
 
-.PHONY: install demo test model cluster bench coverage mutants faults soak load lint schema format lock clean
+.PHONY: install demo test model cluster bench coverage mutants faults soak fuzz load lint schema format lock clean
 
 install: $(INSTALLED)
 
@@ -52,6 +54,10 @@ faults: $(INSTALLED)
 
 soak: $(INSTALLED)
 	@exec $(PY) -m tests.faults.soak --minutes $(MINUTES)
+
+# schemathesis at length; SEED=n for other requests.
+fuzz: $(INSTALLED)
+	VERTEX_FUZZ_EXAMPLES=$(EXAMPLES) VERTEX_FUZZ_SEED=$(SEED) $(PY) -m pytest -q --timeout=3600 tests/fuzz
 
 load: $(INSTALLED)
 	@exec $(PY) -m tests.faults.load

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
@@ -40,13 +41,14 @@ def routes() -> Iterator[tuple[str, URLPattern]]:
 
 
 def template_of(route: str) -> str:
+    """A route of Django as the document writes it."""
     return "/" + re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", route)
 
 
 def operation_at(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
     """The path's template and the operation there, or None where nothing is described."""
     try:
-        template = template_of(resolve("/" + path.strip("/")).route)
+        template = template_of(resolve("/" + unquote(path).strip("/")).route)
     except Resolver404:
         return None
     operation = described()["paths"].get(template, {}).get(method.lower())
@@ -55,12 +57,13 @@ def operation_at(method: str, path: str) -> tuple[str, dict[str, Any]] | None:
 
 @cache
 def _validator(path: str, method: str, status: str, media_type: str) -> Any:
-    answer = _followed(described()["paths"][path][method]["responses"][status])
+    answer = followed(described()["paths"][path][method]["responses"][status])
     schema = answer["content"][media_type]["schema"]
     return jsonschema_rs.Draft202012Validator({**schema, "components": described()["components"]})
 
 
-def _followed(part: dict[str, Any]) -> dict[str, Any]:
+def followed(part: dict[str, Any]) -> dict[str, Any]:
+    """The part of the document that a reference leads to."""
     if "$ref" not in part:
         return part
     found: Any = described()
@@ -77,9 +80,9 @@ def check(method: str, path: str, response: Any) -> None:
     template, operation = found
     where = f"{method} {template}: {response.status_code} {response.content[:300]!r}"
     assert str(response.status_code) in operation["responses"], f"undocumented status: {where}"
-    answer = _followed(operation["responses"][str(response.status_code)])
+    answer = followed(operation["responses"][str(response.status_code)])
     for name, header in answer["headers"].items():
-        validator = jsonschema_rs.Draft202012Validator(_followed(header)["schema"])
+        validator = jsonschema_rs.Draft202012Validator(followed(header)["schema"])
         assert validator.is_valid(response.headers.get(name)), f"{name}: {response.headers.get(name)!r}: {where}"
     media_type = response.headers["Content-Type"].partition(";")[0]
     assert media_type in answer["content"], f"undocumented type {media_type}: {where}"

@@ -90,7 +90,7 @@ PREFER = OpenApiParameter(
 )
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,200}$"},
+    {"type": "string", "pattern": "^[!-~]([ -~]{0,198}[!-~])?$"},
     OpenApiParameter.HEADER,
     description="Same key and body: the same answer, without the secret in it. Same key, another body: refused.",
 )

@@ -17,7 +17,7 @@ from keys.serializers.people import EventsSerializer
 from keys.views.admin import AdminView
 from keys.views.base import READERS, ApiView, valid
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, refuses
+from vertex.openapi import PREFER, Accepted, refuses
 
 
 class Events(AdminView):
@@ -57,7 +57,7 @@ class Head(AdminView):
     operator_groups = READERS
 
     @refuses("executor_result")
-    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: HeadAnswer, 202: Accepted()})
+    @extend_schema(parameters=[PREFER], responses={200: HeadAnswer, 202: Accepted()})
     def get(self, request: Request) -> Response:
         """The end of the chain, signed by this vertex's ES256 key; a worker signs it when it is new."""
         if (head := selectors.current_head()) is not None:
