@@ -9,6 +9,7 @@ import pytest
 
 from cluster.cluster import Cluster
 from cluster.embedded import EmbeddedServers, Servers, open_servers
+from tests.cluster.listener import Listener
 from tests.cluster.outside import Party, at_once, keygen, new_party
 from tests.servers import OURS
 
@@ -24,10 +25,20 @@ def cluster_servers() -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def cluster(cluster_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def listener() -> Iterator[Listener]:
+    """Where vertices may call."""
+    with Listener() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    cluster_servers: Servers, listener: Listener, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     """Six vertices, ready. Shared by all tests of a run, so each test that changes a key makes its own."""
     run_dir: Path = tmp_path_factory.mktemp("cluster")
-    with Cluster(6, run_dir, servers=cluster_servers, say=print) as started:
+    settings = {"VERTEX_WEBHOOK_HOSTS": listener.host}
+    with Cluster(6, run_dir, servers=cluster_servers, settings=settings, say=print) as started:
         yield started
 
 
