@@ -1,14 +1,8 @@
-"""What holds for every request at a running vertex, whatever its route; and a vertex whose surroundings fail."""
+"""What holds for every request at a running vertex, whatever its route."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import httpx
 import pytest
 
 from cluster.cluster import Cluster
-from cluster.vertex import Vertex
 from tests.cluster.contract import SCHEMES
 from tests.cluster.outside import Caller, Party, new_user
 
@@ -65,8 +59,9 @@ def test_rooms_that_can_not_be(unused: list[Party], size: object) -> None:
     assert unused[0].user.call("POST /create-room", {"room_size": size}).error == REFUSED
 
 
-def test_a_body_of_another_type_or_too_large(unused: list[Party]) -> None:
-    user = unused[0].user
+def test_a_body_of_another_type_or_too_large(cluster: Cluster) -> None:
+    # A client of its own: what refuses a body unread ends the connection.
+    user, _ = new_user(cluster.vertices[0].url, cluster.vertices[0].admin_token)
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = user.call("POST /create-room", b"room_size=3", content_type=content_type)
         assert answer.error == (415, "bad_request_params")
@@ -132,42 +127,3 @@ def test_open_routes_need_no_token(cluster: Cluster) -> None:
     assert not {part for part in page.split('"') if part.startswith(("http://", "https://", "//"))}, "no CDN"
     assert nobody.call("GET /metrics").error == (401, "access_denied")
     assert "vertex_alarms" in Caller(nobody.url, cluster.vertices[0].admin_token).ok("GET /metrics")
-
-
-@contextmanager
-def with_settings(vertex: Vertex, **settings: str) -> Iterator[None]:
-    """The vertex's web process under other settings; afterwards under its own again."""
-    own = vertex.settings
-    try:
-        vertex.settings = {**own, **settings}
-        vertex.restart("web")
-        answering(vertex)
-        yield
-    finally:
-        vertex.settings = own
-        vertex.restart("web")
-        answering(vertex)
-
-
-def answering(vertex: Vertex, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            assert httpx.get(f"{vertex.url}/health/live").status_code == 200
-            return
-        except httpx.TransportError:
-            assert time.monotonic() < deadline, "it does not come up"
-            time.sleep(0.1)
-
-
-def test_a_vertex_without_its_relay(cluster: Cluster) -> None:
-    """It says that it is not ready, and names the relay where one is needed."""
-    last = cluster.vertices[-1]
-    user, _ = new_user(last.url, last.admin_token)
-    with with_settings(last, VERTEX_RELAY_URL="http://127.0.0.1:1"):
-        probe = Caller(last.url, None).call("GET /health/ready")
-        assert probe.error == (503, "not_ready")
-        assert int(probe.headers["Retry-After"]) >= 1
-        assert "relay" in probe.body["err_msg"]
-        assert user.refused("POST /create-room", {"room_size": 2}) == "room_creation_problem"
-    assert user.call("POST /create-room", {"room_size": 2}).status == 200
