@@ -1,10 +1,12 @@
 """Users and their API keys at a running vertex."""
 
+import re
 from uuid import uuid4
 
 import pytest
 
 from cluster.cluster import Cluster
+from tests.cluster.contract import DOCUMENT, Route, documented_routes
 from tests.cluster.outside import Caller, Party
 
 NOBODY = "3b7c2a52-0d5c-4b5e-9a3c-6c8f5d1c2e11"
@@ -64,30 +66,34 @@ def test_a_user_with_keys_stays(admin: Caller, unused: list[Party]) -> None:
     assert line in admin.ok("GET /admin/list-all-system-keys")["keys_by_user"][mine.user_id]
 
 
-@pytest.mark.parametrize(
-    "route",
-    [
-        "GET /admin/create-user",
-        "GET /admin/generate-api-key",
-        "DELETE /admin/revoke-api-key",
-        "DELETE /admin/delete-user",
-        "GET /admin/list-all-system-keys",
-        "GET /admin/list-all-user-keys",
-        "GET /audit/events",
-        "GET /audit/head",
-        "GET /metrics",
-        f"POST /keys/{NOBODY}/lift-bans",
-        f"POST /reshares/{NOBODY}/confirm-deletion",
-        f"POST /reshares/{NOBODY}/abort",
-        f"POST /reshares/{NOBODY}/supersede",
-        f"POST /reshares/{NOBODY}/carry",
-        f"POST /reshares/{NOBODY}/agree",
-        f"POST /reshares/{NOBODY}/discard",
-    ],
-)
-def test_what_only_admins_may(unused: list[Party], route: str) -> None:
-    assert unused[0].user.refused(route) == "you_have_to_be_admin"
-    assert Caller(unused[0].user.url, None).call(route).error == (401, "access_denied")
+def spelt(route: Route) -> str:
+    """A call of a route, with an id that names nothing."""
+    return f"{route.method} {re.sub(r'{[^}]*}', NOBODY, route.path)}"
+
+
+# Besides what is under /admin and /audit.
+VOTES = ("confirm-deletion", "abort", "supersede", "carry", "agree", "discard")
+OF_ADMINS = ("/metrics", "/keys/{key_id}/lift-bans", *(f"/reshares/{{id}}/{vote}" for vote in VOTES))
+OPEN = ("/health/live", "/health/ready", "/version", "/identity-pubkey")
+
+
+def test_what_only_admins_may(unused: list[Party]) -> None:
+    routes = documented_routes(DOCUMENT.read_text())
+    theirs = [route for route in routes if route.path.startswith(("/admin/", "/audit/")) or route.path in OF_ADMINS]
+    assert len(theirs) > 15
+    for route in sorted(theirs):
+        assert unused[0].user.call(spelt(route)).error == (400, "you_have_to_be_admin"), route
+
+
+def test_every_route_but_probes_needs_a_token(unused: list[Party]) -> None:
+    callers = [Caller(unused[0].user.url, token) for token in (None, "nonsense")]
+    routes = [route for route in documented_routes(DOCUMENT.read_text()) if route.path not in OPEN]
+    assert len(routes) > 50
+    for route in sorted(routes):
+        for caller in callers:
+            answer = caller.call(spelt(route))
+            assert answer.error == (401, "access_denied"), route
+            assert answer.headers["Cache-Control"] == "no-store", route
 
 
 @pytest.mark.parametrize(
