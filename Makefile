@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
 	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
 
-.PHONY: install demo test model cluster bench coverage mutants faults soak load lint format lock clean
+.PHONY: install demo test model cluster bench coverage mutants faults soak load lint schema format lock clean
 
 install: $(INSTALLED)
 
@@ -60,6 +60,11 @@ lint: $(INSTALLED)
 	$(WITHOUT_SERVERS) $(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(WITHOUT_SERVERS) $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+# The OpenAPI document as a file, for clients and reviews; a test fails where it differs from what a vertex serves.
+schema: $(INSTALLED)
+	$(WITHOUT_SERVERS) $(PY) -W ignore::RuntimeWarning manage.py spectacular \
+		--validate --fail-on-warn --format openapi-json --file docs/openapi.json
 
 format: $(INSTALLED)
 	$(PY) -m ruff check --fix .

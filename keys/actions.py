@@ -28,6 +28,7 @@ _NOT_COMPLETE = "reshare_not_complete"
 _CONFLICT = "reshare_conflict"
 _SUPERSEDED = "share_superseded"
 _ERASED = "share_erased"
+_SUSPENDED: frozenset[Action] = frozenset({"sign", "reshare", "export"})  # what a suspended share does not do
 
 # Columns as in ACTIONS. `keygen` is a share that its key generation left quarantined: not yet stored by all.
 _ROWS: dict[str, tuple[str, ...]] = {
@@ -52,9 +53,17 @@ def standing(key: KeyShare) -> str:
     return key.state
 
 
+def refusals_of(action: Action) -> tuple[str, ...]:
+    """The error types of `require` for this action, in whatever state."""
+    words = {row[action] for row in TABLE.values()} & ERROR_STATUS.keys()
+    if action in _SUSPENDED:
+        words.add(_CONFLICT)
+    return tuple(sorted(words))
+
+
 def require(key: KeyShare, action: Action) -> str:
     """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
-    if key.suspended and action in ("sign", "reshare", "export"):
+    if key.suspended and action in _SUSPENDED:
         raise ApiError(_CONFLICT, f"this share is suspended until an operator decides: {key.suspended}")
     word = TABLE[standing(key)][action]
     if word in ERROR_STATUS:

@@ -132,7 +132,9 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
 
 
 def _digest(request: Request, action: str) -> bytes:
-    parts = (request.data, request.query_params.lists(), request.parser_context["kwargs"])
+    # A GET's body means nothing and is not looked at.
+    data = {} if request.method == "GET" else request.data
+    parts = (data, request.query_params.lists(), request.parser_context["kwargs"])
     return TH("request", action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts))
 
 
@@ -162,8 +164,14 @@ def answer(operation: Operation) -> Response:
 
 
 def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: ApiError | None = None) -> bool:
-    """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended."""
+    """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended.
+
+    One that ended as `not_ready` did nothing and may be repeated: its Idempotency-Key is free again, or the repeated
+    call would get the same refusal for ever.
+    """
+    freed = {"idempotency_key": None} if error and error.retry_after is not None else {}
     rows = Operation.objects.filter(id=operation_id, state=State.PENDING).update(
+        **freed,
         state=State.FAILED if error else State.DONE,
         status=error.status if error else 200,
         result=error.body if error else result or {},

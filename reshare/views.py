@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from keys import operations
+from keys.actions import refusals_of
 from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.receipts import Bundle
 from keys.selectors import page_after
-from keys.serializers.answers import ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.answers import KeyIdAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
@@ -35,18 +36,34 @@ from reshare.serializers import (
 )
 from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
 
 F = TypeVar("F", bound=Callable[..., Response])
 
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+NAME = OpenApiParameter(
+    "name",
+    {"type": "string", "pattern": f"^({_UUID}|[0-9a-f]{{64}})$"},
+    OpenApiParameter.PATH,
+    description="The `reshare_id` here, or the `rid` everywhere.",
+)
 
-def _documented(serializer: type[Serializer[Any]]) -> Callable[[F], F]:
-    """The schema that the calls which take a protocol share."""
-    answers = {200: Text("key_id"), 202: Accepted()}
-    documented: Callable[[F], F] = extend_schema(
-        request=serializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses=answers
-    )
-    return documented
+
+def _documented(serializer: type[Serializer[Any]], *refusals: str) -> Callable[[F], F]:
+    """What the calls which take a protocol share."""
+    answers = {200: KeyIdAnswer, 202: Accepted()}
+    documented = extend_schema(request=serializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses=answers)
+    declared = refuses("key_id_not_exists", "executor_result", "reshare_conflict", *refusals)
+
+    def both(handler: F) -> F:
+        decorated: F = documented(declared(handler))
+        return decorated
+
+    return both
+
+
+_OF_A_QUORUM = ("bad_n_and_t_params", *refusals_of("reshare"))
+_OF_A_VOTE = ("not_found", "already_voted", "deletion_not_ready", "policy_validation_failed")
 
 
 class ProtocolCall(ApiView):
@@ -80,7 +97,7 @@ class ProtocolCall(ApiView):
 class Existing(ProtocolCall):
     """POST /{s}/reshare/existing-party"""
 
-    @_documented(ReshareSerializer)
+    @_documented(ReshareSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """A party that stays; the answer's `key_id` is the new share's. The old one signs until it is erased."""
         return self.perform(request, "reshare", ReshareSerializer, requests.existing_request)
@@ -89,7 +106,7 @@ class Existing(ProtocolCall):
 class Joining(ProtocolCall):
     """POST /{s}/reshare/new-party"""
 
-    @_documented(JoiningSerializer)
+    @_documented(JoiningSerializer, "bad_n_and_t_params", *refusals_of("join"))
     def post(self, request: Request) -> Response:
         """A party that joins, with a key made by `create`."""
         return self.perform(request, "join", JoiningSerializer, requests.joining_request)
@@ -98,7 +115,7 @@ class Joining(ProtocolCall):
 class Departing(ProtocolCall):
     """POST /{s}/reshare/departing-party"""
 
-    @_documented(ReshareSerializer)
+    @_documented(ReshareSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """A party that leaves: lends its share and takes part in the vote; the answer's `key_id` is the old one."""
         return self.perform(request, "leave", ReshareSerializer, requests.departing_request)
@@ -107,7 +124,7 @@ class Departing(ProtocolCall):
 class Refresh(ProtocolCall):
     """POST /{s}/refresh"""
 
-    @_documented(RefreshSerializer)
+    @_documented(RefreshSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """New shares for the same quorum under the same public key."""
         return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
@@ -119,6 +136,7 @@ class Delete(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses("key_id_not_exists", "executor_result", *refusals_of("delete"), *_OF_A_VOTE)
     @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()})
     def delete(self, request: Request, key_id: str) -> Response:
         """Irreversible. An active share is erased; of a retiring one it is this vertex's word to delete it."""
@@ -135,7 +153,7 @@ class Delete(ApiView):
 class Reshares(ApiView):
     """GET /reshares"""
 
-    @extend_schema(operation_id="reshares_list", parameters=[PageSerializer], responses=ReshareListAnswer)
+    @extend_schema(parameters=[PageSerializer], responses=ReshareListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's reshares, all for admins; in order of creation."""
         page = valid(PageSerializer, request.query_params)
@@ -148,7 +166,8 @@ class Reshares(ApiView):
 class ReshareView(ApiView):
     """GET /reshares/{id}"""
 
-    @extend_schema(responses=ReshareAnswer)
+    @refuses("not_found")
+    @extend_schema(parameters=[NAME], responses=ReshareAnswer)
     def get(self, request: Request, name: str) -> Response:
         """Quorums, who has stored, voted and deleted, and what is still needed. `id`: `reshare_id` or `rid`."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -165,7 +184,8 @@ class Vote(ApiView):
 class ConfirmDeletion(Vote):
     """POST /reshares/{id}/confirm-deletion"""
 
-    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE)
+    @extend_schema(request=VoteSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to delete its old share; with two-person approval the first word proposes it."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -184,7 +204,8 @@ class ConfirmDeletion(Vote):
 class Abort(Vote):
     """POST /reshares/{id}/abort"""
 
-    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE)
+    @extend_schema(request=VoteSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to abort."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -198,7 +219,8 @@ class Decide(Vote):
 
     decision = ""
 
-    @extend_schema(request=DecisionSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE, "share_superseded")
+    @extend_schema(request=DecisionSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """An operator's word on an attempt; with two-person approval the first one proposes it."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -217,14 +239,16 @@ class Decide(Vote):
 class Receipts(ApiView):
     """GET, POST /reshares/{id}/receipts"""
 
-    @extend_schema(responses=ReceiptsAnswer)
+    @refuses("not_found")
+    @extend_schema(parameters=[NAME], responses=ReceiptsAnswer)
     def get(self, request: Request, name: str) -> Response:
         """All receipts that this vertex holds about a reshare, to be carried to the others."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
         return Response(bundle.to_data())
 
-    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    @refuses("not_found", "bad_receipt", "deletion_not_ready")
+    @extend_schema(request=ReceiptsSerializer, parameters=[NAME], responses={200: ReceivedAnswer})
     def post(self, request: Request, name: str) -> Response:
         """Receipts from elsewhere: signed, so that whoever carries them needs no trust."""
         fields = valid(ReceiptsSerializer, request.data)

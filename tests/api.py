@@ -14,6 +14,7 @@ from audit.models import Event
 from keys import create, users
 from keys.models import ApiUser, KeyShare, Operation, Operator, ProtocolSession
 from keys.operators import OperatorEntry, groups_ensure, operator_ensure
+from tests import contract
 
 PASSWORD = "a long password of no importance"
 
@@ -34,7 +35,9 @@ class Api:
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         # Failures must become answers, as they do outside tests.
         client = Client(raise_request_exception=False)
-        return client.generic(method, path, data, content_type=content_type, headers=sent)
+        response = client.generic(method, path, data, content_type=content_type, headers=sent)
+        contract.check(method, path, response)
+        return response
 
 
 def error_of(response: Any) -> tuple[int, str]:

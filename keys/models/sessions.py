@@ -101,7 +101,12 @@ class ProtocolSession(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["relay", "room", "share"], name="one_session_per_room_and_share"),
+            # One that ended before its room was full has done nothing there: its call may be repeated.
+            models.UniqueConstraint(
+                fields=["relay", "room", "share"],
+                condition=Q(finished_at__isnull=True) | Q(filled__isnull=False),
+                name="one_session_per_room_and_share",
+            ),
             models.UniqueConstraint(fields=["share", "sid"], condition=Q(kind="sign"), name="one_signature_per_sid"),
             models.CheckConstraint(
                 name="ended_session_has_no_key",

@@ -12,6 +12,7 @@ from keys.serializers.fields import (
     HexField,
     IdListMixin,
     PathField,
+    QuorumField,
     RoomSerializer,
     StrictIntegerField,
     StrictUUIDField,
@@ -22,8 +23,8 @@ MAX_MESSAGE = 65_536  # bytes that Ed25519 and BIP340 sign; ECDSA signs a hash
 
 
 class KeygenSerializer(IdListMixin, RoomSerializer):
-    num_parties = StrictIntegerField()
-    threshold = StrictIntegerField()
+    num_parties = QuorumField()
+    threshold = QuorumField()
 
 
 class SignSerializer(RoomSerializer):
@@ -55,13 +56,8 @@ class Bip340DeriveSerializer(DeriveSerializer):
 
 
 class CreateRoomSerializer(serializers.Serializer[Any]):
-    room_size = StrictIntegerField(min_value=1)
-
-    def validate_room_size(self, size: int) -> int:
-        # A reshare's room holds the new quorum and the leavers.
-        if size > 2 * settings.VERTEX_MAX_PARTIES:
-            raise serializers.ValidationError(f"A room has at most {2 * settings.VERTEX_MAX_PARTIES} parties.")
-        return size
+    # A reshare's room holds the new quorum and the leavers.
+    room_size = StrictIntegerField(min_value=1, max_value=2 * settings.VERTEX_MAX_PARTIES)
 
 
 class ReceiptsSerializer(serializers.Serializer[Any]):

@@ -238,8 +238,10 @@ def session_fail(
         )
     if blame and blame.evidence:
         hand_over(session, blame.evidence)
-    if not goes_on:
-        leave(session, refused=None if isinstance(error, RoomRefused) else error.err_type)
+    asked = not isinstance(error, RoomRefused)
+    # Who was told to repeat the call has not left the room.
+    if not goes_on and (asked or error.retry_after is None):
+        leave(session, refused=error.err_type if asked else None)
     return True
 
 

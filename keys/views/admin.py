@@ -11,12 +11,12 @@ from keys import operations, users
 from keys.auth import principal_in
 from keys.models import ApiUser, KeyShare
 from keys.selectors import shown_key
-from keys.serializers.answers import KeysByUserAnswer, UserKeysAnswer
+from keys.serializers.answers import KeysByUserAnswer, NewUserAnswer, UserKeysAnswer
 from keys.serializers.people import CreateUserSerializer, RevokeSerializer, UserSerializer
 from keys.views.base import ApiView, body_or_query, valid
 from vertex.auth import IsAdmin
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, Empty, Text
+from vertex.openapi import IDEMPOTENCY_KEY, Empty, refuses
 
 READERS = frozenset({"viewer", "operator", "approver", "auditor"})
 # The names of the wire format that clients know.
@@ -30,7 +30,8 @@ class AdminView(ApiView):
 class CreateUser(AdminView):
     """GET /admin/create-user"""
 
-    @extend_schema(parameters=[CreateUserSerializer, IDEMPOTENCY_KEY], responses=Text("api_key", "user_id"))
+    @refuses("user_name_already_exists")
+    @extend_schema(parameters=[CreateUserSerializer, IDEMPOTENCY_KEY], responses=NewUserAnswer)
     def get(self, request: Request) -> Response:
         """A new user with a first API key, shown this once. An operator's token makes that operator its owner."""
         name = valid(CreateUserSerializer, request.query_params.dict())["name"]
@@ -47,7 +48,8 @@ class CreateUser(AdminView):
 class GenerateApiKey(AdminView):
     """GET /admin/generate-api-key"""
 
-    @extend_schema(parameters=[UserSerializer, IDEMPOTENCY_KEY], responses=Text("api_key", "user_id"))
+    @refuses("user_id_not_exists")
+    @extend_schema(parameters=[UserSerializer, IDEMPOTENCY_KEY], responses=NewUserAnswer)
     def get(self, request: Request) -> Response:
         """A further API key of a user, shown this once."""
         user_id = valid(UserSerializer, request.query_params.dict())["user_id"]
@@ -62,6 +64,7 @@ class GenerateApiKey(AdminView):
 class RevokeApiKey(AdminView):
     """DELETE /admin/revoke-api-key"""
 
+    @refuses("api_key_not_found")
     @extend_schema(parameters=[RevokeSerializer], request=RevokeSerializer, responses={200: Empty})
     def delete(self, request: Request) -> Response:
         """Revoke an API key; fields in the body or the query."""
@@ -75,6 +78,7 @@ class RevokeApiKey(AdminView):
 class DeleteUser(AdminView):
     """DELETE /admin/delete-user"""
 
+    @refuses("user_id_not_exists", "user_has_associated_keys")
     @extend_schema(parameters=[UserSerializer], request=UserSerializer, responses={200: Empty})
     def delete(self, request: Request) -> Response:
         """Delete a user that has no key shares; fields in the body or the query."""
@@ -112,6 +116,7 @@ class ListUserKeys(AdminView):
 
     operator_groups = READERS
 
+    @refuses("user_id_not_exists")
     @extend_schema(parameters=[UserSerializer], responses=UserKeysAnswer)
     def get(self, request: Request) -> Response:
         """All keys of one user."""

@@ -9,10 +9,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import bans, keygen_receipts, selectors
-from keys.actions import require
+from keys.actions import refusals_of, require
 from keys.auth import principal_in, user_in
 from keys.receipts import Bundle
-from keys.serializers.answers import KeyDetailAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.answers import (
+    EcdsaPubkeyAnswer,
+    ExportIdAnswer,
+    KeyDetailAnswer,
+    KeyListAnswer,
+    PubkeyAnswer,
+    ReceiptsAnswer,
+    ReceivedAnswer,
+)
 from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
@@ -21,13 +29,13 @@ from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
 from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import Text
+from vertex.openapi import refuses
 
 
 class Keys(ApiView):
     """GET /keys"""
 
-    @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
+    @extend_schema(parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
         page = valid(PageSerializer, request.query_params.dict())
@@ -42,6 +50,7 @@ class Keys(ApiView):
 class Key(ApiView):
     """GET /keys/{key_id}"""
 
+    @refuses("key_id_not_exists")
     @extend_schema(responses=KeyDetailAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """What may be said of a key: state, quorum, lineage, who is banned; never a secret."""
@@ -55,7 +64,8 @@ class LiftBans(ApiView):
     permission_classes = (IsAdmin,)
     operator_groups = frozenset({"operator", "approver"})
 
-    @extend_schema(request=DecisionSerializer, responses=KeyDetailAnswer)
+    @refuses("key_id_not_exists", "policy_validation_failed")
+    @extend_schema(request=DecisionSerializer, responses={200: KeyDetailAnswer})
     def post(self, request: Request, key_id: str) -> Response:
         """An operator's word that a reshare may make new pairs with the parties that are banned; with two-person
         approval the first word proposes it."""
@@ -73,13 +83,15 @@ class LiftBans(ApiView):
 class KeygenReceipts(ApiView):
     """GET, POST /keys/{key_id}/receipts"""
 
+    @refuses("key_id_not_exists")
     @extend_schema(responses=ReceiptsAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """All receipts that this vertex holds about the key generation, to be carried to the others."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
         return Response(keygen_receipts.bundle_of(key).to_data())
 
-    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    @refuses("key_id_not_exists", "key_operation_before_keygen", "bad_receipt")
+    @extend_schema(request=ReceiptsSerializer, responses={200: ReceivedAnswer})
     def post(self, request: Request, key_id: str) -> Response:
         """Receipts from elsewhere: with `STORED` of all parties at hand the key is active."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
@@ -94,7 +106,8 @@ class ExportId(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    @extend_schema(responses=Text("export_id"))
+    @refuses("key_id_not_exists", *refusals_of("read"))
+    @extend_schema(responses=ExportIdAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """This party's keygen id for the share."""
         key = selectors.key_of(user=user_in(request), key_id=key_id_of(key_id), scheme=self.scheme)
@@ -125,7 +138,8 @@ class EcdsaDerive(Derive):
 
     scheme = "ecdsa"
 
-    @extend_schema(request=DeriveSerializer, responses=Text("compressed", "uncompressed"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=DeriveSerializer, responses={200: EcdsaPubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened BIP32 path."""
         child = self.derived(request, valid(DeriveSerializer, request.data))
@@ -137,7 +151,8 @@ class Ed25519Derive(Derive):
 
     scheme = "ed25519"
 
-    @extend_schema(request=DeriveSerializer, responses=Text("pubkey"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=DeriveSerializer, responses={200: PubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened path, by this project's own derivation: there is no standard one."""
         return Response({"pubkey": self.derived(request, valid(DeriveSerializer, request.data)).hex()})
@@ -148,7 +163,8 @@ class Bip340Derive(Derive):
 
     scheme = "bip340"
 
-    @extend_schema(request=Bip340DeriveSerializer, responses=Text("pubkey"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=Bip340DeriveSerializer, responses={200: PubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The x-only public key at a non-hardened BIP32 path; with a `tweak` its taproot output key."""
         return Response({"pubkey": self.derived(request, valid(Bip340DeriveSerializer, request.data)).hex()})

@@ -9,12 +9,14 @@ from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.serializers.answers import OperationAnswer
 from keys.views.base import ApiView, id_or_404
+from vertex.openapi import refuses
 
 
 class OperationView(ApiView):
     """GET /operations/{id}"""
 
-    @extend_schema(operation_id="operation", responses=OperationAnswer)
+    @refuses("not_found")
+    @extend_schema(responses=OperationAnswer)
     def get(self, request: Request, operation_id: str) -> Response:
         """State and result of a call; its caller's and admins' to see."""
         visible = Operation.objects.all()

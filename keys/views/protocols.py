@@ -9,18 +9,21 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import operations
+from keys.actions import refusals_of
 from keys.auth import user_in
 from keys.create import key_request
 from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
-from keys.serializers.answers import SchnorrAnswer, SignatureAnswer
+from keys.serializers.answers import NewKeyAnswer, SchnorrAnswer, SignatureAnswer
 from keys.serializers.calls import Bip340SignSerializer, EcdsaSignSerializer, Ed25519SignSerializer, KeygenSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.signing import sign_request
 from keys.views.base import ApiView, valid
 from vertex.auth import IsUser
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
+
+SIGN_REFUSALS = ("key_id_not_exists", "executor_result", *refusals_of("sign"))
 
 
 class Create(ApiView):
@@ -29,7 +32,8 @@ class Create(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Text("key_id", "keygen_id"), 202: Accepted()})
+    @refuses("executor_result")
+    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: NewKeyAnswer, 202: Accepted()})
     def get(self, request: Request) -> Response:
         """A new key with an identity of its own; the `keygen_id` goes to the other parties."""
 
@@ -45,6 +49,7 @@ class Keygen(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses("key_id_not_exists", "bad_n_and_t_params", "executor_result", *refusals_of("keygen"))
     @extend_schema(
         request=KeygenSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()}
     )
@@ -101,6 +106,7 @@ class EcdsaSign(Sign):
 
     scheme = "ecdsa"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=EcdsaSignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
@@ -117,6 +123,7 @@ class Ed25519Sign(Sign):
 
     scheme = "ed25519"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=Ed25519SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
@@ -133,6 +140,7 @@ class Bip340Sign(Sign):
 
     scheme = "bip340"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=Bip340SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],

@@ -55,6 +55,8 @@ class Tally:
     def violated(self, what: list[str]) -> None:
         with self._lock:
             self.wrong += what
+        for each in what:
+            print(f"VIOLATION {each}", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
         def counted(of: Counter[str]) -> str:
