@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from tests.cluster.contract import SEEN, Seen
 
+T = TypeVar("T")
 # A little more than VERTEX_SYNC_TIMEOUT: whatever happens, the vertex answers first.
 TIMEOUT = 90.0
 PATIENCE = 20.0  # seconds that receipts may take to travel
@@ -105,7 +106,7 @@ def at_once(*calls: Any) -> list[Any]:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def everywhere(parties: list[Party], call: Callable[[Party], Any]) -> list[Any]:
+def everywhere(parties: Iterable[T], call: Callable[[T], Any]) -> list[Any]:
     """The same call of all parties at once."""
     return at_once(*(lambda party=party: call(party) for party in parties))
 

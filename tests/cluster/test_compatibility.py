@@ -181,8 +181,12 @@ def operator_confirms(cluster: Cluster, name: str, client: Client) -> None:
     until(lambda: admin.call(f"POST /reshares/{row}/confirm-deletion", {}).status, 200)
 
 
-@pytest.mark.parametrize(("scheme", "leaving"), [("ecdsa", False), ("ed25519", True), ("bip340", True)])
-def test_a_wallet_from_its_key_generation_to_another_quorum(cluster: Cluster, scheme: str, leaving: bool) -> None:
+def test_wallets_from_key_generation_to_another_quorum(cluster: Cluster) -> None:
+    """Of all schemes at once, since most of it is waiting for others."""
+    everywhere(SCHEMES, lambda scheme: whole_life(cluster, scheme, leaving=scheme != "ecdsa"))
+
+
+def whole_life(cluster: Cluster, scheme: str, *, leaving: bool) -> None:
     """Two of three, signed for by all and by any two; refreshed; then A and B stay, and D and E join for three of four.
 
     Each time the old shares are deleted and the new key ids used. The deletion of a reshare's old share is its vertex's
