@@ -71,7 +71,7 @@ def spelt(route: Route) -> str:
     return f"{route.method} {re.sub(r'{[^}]*}', NOBODY, route.path)}"
 
 
-VOTES = ("confirm-deletion", "abort", "supersede", "carry", "agree", "discard", "lift-bans")
+VOTES = ("confirm-deletion", "abort", "supersede", "carry", "agree", "discard", "lift-bans", "approve", "deny")
 
 
 def of_admins(route: Route) -> bool:
