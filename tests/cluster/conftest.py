@@ -31,6 +31,13 @@ def listener() -> Iterator[Listener]:
         yield started
 
 
+class Ours(Cluster):
+    """At the last vertex two people decide."""
+
+    def settings_of(self, name: str) -> dict[str, str]:
+        return {"VERTEX_TWO_PERSON": "1"} if name == "f" else {}
+
+
 @pytest.fixture(scope="session")
 def cluster(
     cluster_servers: Servers, listener: Listener, tmp_path_factory: pytest.TempPathFactory
@@ -38,7 +45,7 @@ def cluster(
     """Six vertices, ready. Shared by all tests of a run, so each test that changes a key makes its own."""
     run_dir: Path = tmp_path_factory.mktemp("cluster")
     settings = {"VERTEX_WEBHOOK_HOSTS": listener.host}
-    with Cluster(6, run_dir, servers=cluster_servers, settings=settings, say=print) as started:
+    with Ours(6, run_dir, servers=cluster_servers, settings=settings, say=print) as started:
         yield started
 
 

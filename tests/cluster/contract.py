@@ -23,7 +23,6 @@ ERROR_TYPES = frozenset(
         user_id_not_exists user_name_already_exists you_have_to_be_admin""",
     )
 )
-# A 500 is no answer that a client may count on: none was seen is what is asserted of it.
 OTHER_ERRORS = {
     (401, "access_denied"),
     (404, "not_found"),
@@ -33,6 +32,7 @@ OTHER_ERRORS = {
     (429, "too_many_requests"),
     (503, "not_ready"),
 }
+INTERNAL = 500  # no answer that a client may count on: none was seen is what is asserted of it
 
 
 class Seen(NamedTuple):

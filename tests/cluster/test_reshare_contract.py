@@ -10,8 +10,10 @@ import pytest
 from cluster.cluster import Cluster
 from tests.cluster.outside import (
     Party,
+    at_once,
     everywhere,
     keygen,
+    new_party,
     new_user,
     reshare_body,
     reshare_of,
@@ -138,6 +140,19 @@ def check_receipts(party: Party, path: str) -> None:
     for nonsense in ("zz", 7, None, [good], {"receipt": good}):
         assert party.user.call(f"POST {path}/receipts", {"receipts": [nonsense]}).error == REFUSED
     assert party.user.ok(f"POST {path}/receipts", held) == {"new": 0}
+
+
+def test_where_two_people_decide_the_admin_token_does_not(cluster: Cluster) -> None:
+    """It names nobody. At F two must agree; at A one is enough."""
+    vertices = [cluster.vertex(name) for name in "af"]
+    old = at_once(*(lambda at=at: new_party(at.url, at.admin_token, "ed25519") for at in vertices))
+    keygen(old, 2)
+    name, call = room(old[0], 2), "POST /ed25519/reshare/existing-party"
+    everywhere(old, lambda party: party.user.ok(call, reshare_body(party, old, 2, name)))
+    path = f"POST /reshares/{reshare_of(old[0])['rid']}"
+    for word in ("confirm-deletion", "abort", "supersede"):
+        until(lambda word=word: old[1].admin.refused(f"{path}/{word}", {}), "policy_validation_failed")
+    assert old[0].admin.call(f"{path}/supersede", {}).status == 200
 
 
 def test_a_ban_is_lifted_by_an_operator_only(cluster: Cluster, mine: list[Party]) -> None:
