@@ -96,3 +96,18 @@ def test_error_types_are_those_of_the_table() -> None:
     described = set(re.findall(r"`([a-z_]+)`", section))
     assert len(described) > 15
     assert described <= ERROR_STATUS.keys()
+
+
+def test_what_is_said_of_compatibility_is_about_routes_that_are_there() -> None:
+    there = {normal(route) for route in routes(get_resolver())}
+    new, _, absent = text("docs/compatibility.md").partition("## Not here")
+    named = re.compile(r"`(/[^`?]*)")
+    told = {normal(route) for route in named.findall(new)}
+    missing = {normal(route) for row in absent.splitlines() for route in named.findall("|".join(row.split("|")[:2]))}
+    assert len(told) > 8
+    assert told <= there
+    assert missing
+    assert not missing & there, "it is here now"
+    types = set(re.findall(r"`([a-z]+_[a-z_]+)`", re.search(r"^\| error types.*$", new, re.MULTILINE)[0]))  # type: ignore[index]
+    assert len(types) > 5
+    assert types - {"err_type"} <= ERROR_STATUS.keys()
