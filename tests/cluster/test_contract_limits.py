@@ -1,4 +1,4 @@
-"""A running vertex whose surroundings fail."""
+"""A running vertex whose surroundings fail, and one that is called too often."""
 
 import time
 from collections.abc import Iterator
@@ -54,3 +54,15 @@ def test_a_vertex_without_its_relay(narrow: Vertex) -> None:
     assert "relay" in probe.body["err_msg"]
     user, _ = new_user(narrow.url, narrow.admin_token)
     assert user.refused("POST /create-room", {"room_size": 2}) == "room_creation_problem"
+
+
+def test_who_calls_too_often_is_asked_to_wait(narrow: Vertex) -> None:
+    often, seldom = (new_user(narrow.url, narrow.admin_token)[0] for _ in range(2))
+    answers = [often.call("GET /keys") for _ in range(7)]
+    assert [answer.status for answer in answers] == [200] * 5 + [429] * 2
+    assert answers[-1].error == (429, "too_many_requests")
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 3600 / 5
+    assert seldom.call("GET /keys").status == 200, "each token is counted by itself"
+    guesses = [Caller(narrow.url, f"guess-{number}").call("GET /keys").status for number in range(5)]
+    assert guesses == [401] * 3 + [429] * 2
+    assert seldom.call("GET /keys").status == 200, "who knows a token goes on"
