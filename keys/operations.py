@@ -163,11 +163,32 @@ def answer(operation: Operation) -> Response:
     return Response(operation.result, status=operation.status)
 
 
-def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: ApiError | None = None) -> bool:
+def split(operation: Operation, *, parts: int) -> list[Operation]:
+    """The parts of a batch: operations of their own, whose answers become the batch's once the last has ended."""
+    return Operation.objects.bulk_create(
+        Operation(
+            parent=operation,
+            index=index,
+            user=operation.user,
+            caller=operation.caller,
+            action=operation.action,
+            deadline=operation.deadline,
+        )
+        for index in range(parts)
+    )
+
+
+@transaction.atomic(savepoint=False)
+def finish(
+    *,
+    operation_id: UUID,
+    result: dict[str, Any] | list[dict[str, Any]] | None = None,
+    error: ApiError | None = None,
+) -> bool:
     """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended.
 
-    One that ended as `not_ready` did nothing and may be repeated: its Idempotency-Key is free again, or the repeated
-    call would get the same refusal for ever.
+    The last part of a batch ends the batch. One that ended as `not_ready` did nothing and may be repeated: its
+    Idempotency-Key is free again, or the repeated call would get the same refusal for ever.
     """
     freed = {"idempotency_key": None} if error and error.retry_after is not None else {}
     rows = Operation.objects.filter(id=operation_id, state=State.PENDING).update(
@@ -180,12 +201,23 @@ def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: A
     if rows:
         # Whoever waits reads the row when its time is over, should Redis not answer.
         transaction.on_commit(lambda: wake(operation_id), robust=True)
+        _gather(operation_id)
     return bool(rows)
 
 
+def _gather(part_id: UUID) -> None:
+    """Of parts that end at once the one that gets the batch's lock last sees all others ended."""
+    batch = Operation.objects.select_for_update(of=("self",)).filter(parts=part_id, state=State.PENDING).first()
+    if batch is None or batch.parts.filter(state=State.PENDING).exists():
+        return
+    ended = batch.parts.order_by("index").values_list("state", "result")
+    answers = [{"Signature" if state == State.DONE else "Error": result} for state, result in ended]
+    finish(operation_id=batch.id, result=answers)
+
+
 def expire() -> int:
-    """For the sweep: end operations whose work was lost with a process; those with a session end with that."""
-    overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=Now())
+    """For the sweep: end operations whose work was lost with a process; others end with their sessions or parts."""
+    overdue = Operation.objects.filter(state=State.PENDING, session=None, parts=None, deadline__lt=Now())
     error = ApiError("executor_result", "it was not finished in time")
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
 

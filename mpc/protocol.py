@@ -101,10 +101,11 @@ class Checkpoint:
 @dataclass(frozen=True)
 class Release(Checkpoint):
     """Before a signature share leaves: the driver re-reads the share's state under lock, looks whether one of the other
-    signers, ``peers``, was banned meanwhile, and throws to stop.
+    signers, ``peers``, was banned meanwhile, and throws to stop. ``items``: which requests of a batch, by index.
     """
 
     peers: tuple[bytes, ...]
+    items: tuple[int, ...] = (0,)
 
 
 Protocol = Generator[Step | Checkpoint, Any, T]

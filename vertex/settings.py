@@ -50,6 +50,8 @@ VERTEX_RELAY_ALLOWED: list[str] = env.list("VERTEX_RELAY_ALLOWED", default=[])
 VERTEX_TWO_PERSON: bool = env.bool("VERTEX_TWO_PERSON", default=True)
 VERTEX_MAX_PARTIES: int = env.int("VERTEX_MAX_PARTIES", default=32)
 VERTEX_MAX_PATH_DEPTH: int = env.int("VERTEX_MAX_PATH_DEPTH", default=16)
+# Requests of one batch-sign. In one room also: requests times counterparties at most 200, as the relay carries them.
+VERTEX_MAX_BATCH: int = env.int("VERTEX_MAX_BATCH", default=200)
 VERTEX_MAX_BODY: int = env.int("VERTEX_MAX_BODY", default=1_048_576)
 VERTEX_SYNC_TIMEOUT: float = env.float("VERTEX_SYNC_TIMEOUT", default=60.0)
 VERTEX_ASYNC_TIMEOUT: float = env.float("VERTEX_ASYNC_TIMEOUT", default=86_400.0)

@@ -16,6 +16,8 @@ from cluster.cluster import Cluster
 from relay.bench import measure_exchange
 
 PARTIES = 6  # a, b, c hold the old key; a, b, d, e, f the new one
+BATCH, BATCHES = 100, 3  # signatures in a batch; batches that are measured
+GAIN = 5  # how many times the throughput of single calls a batch must have
 POLL = 0.01  # seconds between two looks at a state
 PATIENCE = 60.0  # seconds that a state may take
 BARS = {"relay": 8.0, "keygen": 2000.0, "sign": 120.0, "reshare": 4000.0, "pause": 3000.0}  # milliseconds
@@ -37,6 +39,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
         times = [bench.sign(keys[0][:2], room) for room in rooms]
         yield of_times("sign rest p50 2-of-3", times[warm_ups:], bar=BARS["sign"])
         yield of_times("sign rest p95 2-of-3", times[warm_ups:], share=0.95)
+        say(f"over REST: {BATCH} signatures, one call each, and {BATCHES} batches of {BATCH}")
+        yield bench.batches(keys[0][:2])
         say(f"over REST: {count} times reshare 2-of-3 to 3-of-5, confirmed")
         resharing: list[float] = []
         pauses: list[float] = []
@@ -70,6 +74,24 @@ class Bench:
         seconds, answers = self._together([party.calls("/ecdsa/sign", body) for party in signers])
         if any(answer != answers[0] for answer in answers):
             raise RuntimeError("the signers answered different signatures")
+        return seconds
+
+    def batches(self, signers: Sequence[Party]) -> Figure:
+        """A batch in one room, against as many single calls, one after the other; all rooms made beforehand."""
+        rooms = [self.room(2) for _ in range(BATCH + BATCHES)]
+        single = sum(self.sign(signers, room) for room in rooms[BATCHES:])
+        times = [self.batch(signers, room) for room in rooms[:BATCHES]]
+        figure = of_times(f"batch rest {BATCH} 2-of-3", times, bar=1000 * single / GAIN)
+        compared = {"single": 1000 * single, "ratio": 1000 * single / figure.value}
+        return replace(figure, more=figure.more | compared)
+
+    def batch(self, signers: Sequence[Party], room: str) -> float:
+        """A batch of signatures; RuntimeError if one fails, or the signers answer different ones."""
+        requests = [{"msg": f"{number:064x}", "hash_algo": "sha256"} for number in range(BATCH)]
+        body = {"sign_requests": requests, "room_uuid": room}
+        seconds, answers = self._together([party.calls("/ecdsa/batch-sign", body) for party in signers])
+        if any(answer != answers[0] for answer in answers) or not all("Signature" in each for each in answers[0]):
+            raise RuntimeError("not every request of a batch was signed, by all alike")
         return seconds
 
     def reshare(self, old: list[Party]) -> tuple[float, list[Party]]:

@@ -15,6 +15,8 @@ class Operation(models.Model):
     ::
 
         pending -> done | failed
+
+    A batch whose requests have rooms of their own has a part for each, and ends with the last of them.
     """
 
     class State(models.TextChoices):
@@ -32,6 +34,8 @@ class Operation(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
     deadline = models.DateTimeField()
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
+    index = models.PositiveSmallIntegerField(null=True)  # of a part: its request's place in the batch
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from keys.models import KeyShare, Operation, Scheme
 from keys.serializers.shown import Hex, KeygenId
+from vertex.openapi import ErrorSerializer
 
 _STATES = KeyShare.State.choices
 
@@ -108,6 +110,28 @@ class SignatureAnswer(serializers.Serializer[Any]):
 
 class SchnorrAnswer(serializers.Serializer[Any]):
     signature = Hex(64)
+
+
+class EcdsaSigned(serializers.Serializer[Any]):
+    Signature = SignatureAnswer()
+
+
+class SchnorrSigned(serializers.Serializer[Any]):
+    Signature = SchnorrAnswer()
+
+
+class NotSigned(serializers.Serializer[Any]):
+    Error = ErrorSerializer()
+
+
+def batch_answers(signed: type[serializers.Serializer[Any]]) -> PolymorphicProxySerializer:
+    """Of each request of a batch, in order: its signature or its error."""
+    return PolymorphicProxySerializer(
+        component_name=f"{signed.__name__}OrNot",
+        serializers=[signed, NotSigned],
+        resource_type_field_name=None,
+        many=True,
+    )
 
 
 class OperationAnswer(serializers.Serializer[Any]):

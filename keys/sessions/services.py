@@ -59,11 +59,12 @@ def session_open(
     max_size: int,
     deadline: datetime,
     actor: str,
-    data: dict[str, Any],
+    data: dict[str, Any] | list[dict[str, Any]],
     begin: Callable[[ProtocolSession], None] = lambda session: None,
 ) -> ProtocolSession:
     """Create the session with its audit event, then join its room; raises ApiError when the room refuses.
 
+    ``data``: of its event; of a batch, of one event for each request.
     ``begin`` writes in the transaction that creates the session. Where the join fills the room the session is ready
     at once, else the relay's news make it so.
     """
@@ -79,11 +80,12 @@ def session_open(
                 deadline=deadline,
             )
             begin(session)
-            audit.record(
+            about = {"session": str(session.id), "room": room}
+            audit.record_each(
                 action=f"{kind}.requested",
                 actor=actor,
                 subject=str(share.id),
-                data={"session": str(session.id), "room": room, **data},
+                data=[about | each for each in (data if isinstance(data, list) else [data])],
             )
     except IntegrityError as error:
         raise RoomRefused("bad_request_params", ROOM_REFUSALS["room_used"]) from error

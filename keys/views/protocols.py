@@ -11,14 +11,30 @@ from rest_framework.response import Response
 from keys import operations
 from keys.actions import refusals_of
 from keys.auth import user_in
+from keys.batch import batch_cancel, batch_request
 from keys.create import key_request
-from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
-from keys.serializers.answers import NewKeyAnswer, SchnorrAnswer, SignatureAnswer
-from keys.serializers.calls import Bip340SignSerializer, EcdsaSignSerializer, Ed25519SignSerializer, KeygenSerializer
+from keys.serializers.answers import (
+    EcdsaSigned,
+    NewKeyAnswer,
+    SchnorrAnswer,
+    SchnorrSigned,
+    SignatureAnswer,
+    batch_answers,
+)
+from keys.serializers.calls import (
+    BatchSerializer,
+    Bip340BatchSerializer,
+    Bip340SignSerializer,
+    EcdsaBatchSerializer,
+    EcdsaSignSerializer,
+    Ed25519BatchSerializer,
+    Ed25519SignSerializer,
+    KeygenSerializer,
+)
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.signing import sign_request
+from keys.signing import sign_request, what_to_sign
 from keys.views.base import ApiView, valid
 from vertex.auth import IsUser
 from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
@@ -81,8 +97,8 @@ class Sign(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    def perform(self, request: Request, fields: dict[str, Any], **what: Any) -> Response:
-        """Sign ``what`` (see `sign_request`) with the other signers in the room."""
+    def perform(self, request: Request, fields: dict[str, Any]) -> Response:
+        """Sign with the other signers in the room."""
 
         def start(operation: Operation, deadline: datetime) -> None:
             with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
@@ -91,11 +107,10 @@ class Sign(ApiView):
                     operation=operation,
                     key_id=fields["key_id"],
                     scheme=self.scheme,
-                    path=fields.get("derivation_path") or (),
                     room_uuid=str(fields["room_uuid"]),
                     relay_address=fields.get("relay_address"),
                     deadline=deadline,
-                    **what,
+                    **what_to_sign(self.scheme, fields),
                 )
 
         return operations.perform(request, action=f"{self.scheme}.sign", start=start, cancel=_cancel)
@@ -114,8 +129,7 @@ class EcdsaSign(Sign):
     )
     def post(self, request: Request) -> Response:
         """Sign with the other signers in the room."""
-        fields = valid(EcdsaSignSerializer, request.data)
-        return self.perform(request, fields, digest=digest_of(fields["msg"], fields["hash_algo"]))
+        return self.perform(request, valid(EcdsaSignSerializer, request.data))
 
 
 class Ed25519Sign(Sign):
@@ -131,8 +145,7 @@ class Ed25519Sign(Sign):
     )
     def post(self, request: Request) -> Response:
         """Sign the message itself with the other signers in the room."""
-        fields = valid(Ed25519SignSerializer, request.data)
-        return self.perform(request, fields, message=fields["msg"])
+        return self.perform(request, valid(Ed25519SignSerializer, request.data))
 
 
 class Bip340Sign(Sign):
@@ -149,8 +162,86 @@ class Bip340Sign(Sign):
     def post(self, request: Request) -> Response:
         """Sign the message itself, of any length, with the other signers in the room; with a `tweak` under the taproot
         output key."""
-        fields = valid(Bip340SignSerializer, request.data)
-        return self.perform(request, fields, message=fields["msg"], tweak=fields.get("tweak"))
+        return self.perform(request, valid(Bip340SignSerializer, request.data))
+
+
+class BatchSign(ApiView):
+    """What the schemes' routes share: validate, join the rooms, wait."""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+    serializer: type[BatchSerializer]
+
+    def perform(self, request: Request) -> Response:
+        """Sign with the other signers in one room, or in one for each request."""
+        fields = valid(self.serializer, request.data)
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            batch_request(
+                user=user_in(request),
+                operation=operation,
+                scheme=self.scheme,
+                requests=fields["requests"],
+                deadline=deadline,
+            )
+
+        return operations.perform(
+            request,
+            action=f"{self.scheme}.batch-sign",
+            start=start,
+            cancel=lambda operation_id: batch_cancel(operation_id=operation_id),
+        )
+
+
+class EcdsaBatchSign(BatchSign):
+    """POST /ecdsa/batch-sign"""
+
+    scheme = "ecdsa"
+    serializer = EcdsaBatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=EcdsaBatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(EcdsaSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each with the other signers, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
+
+
+class Ed25519BatchSign(BatchSign):
+    """POST /ed25519/batch-sign"""
+
+    scheme = "ed25519"
+    serializer = Ed25519BatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=Ed25519BatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(SchnorrSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each message itself, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
+
+
+class Bip340BatchSign(BatchSign):
+    """POST /bip340/batch-sign"""
+
+    scheme = "bip340"
+    serializer = Bip340BatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=Bip340BatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(SchnorrSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each message itself, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
 
 
 def _cancel(operation_id: UUID) -> bool:

@@ -191,6 +191,36 @@ def test_a_signature_verifies_and_its_room_is_used_up(key: list[Party]) -> None:
     sign(key[1:])
 
 
+def batch_body(party: Party, name: str, *messages: str) -> dict[str, Any]:
+    requests = [{"msg": message, "hash_algo": "sha256"} for message in messages]
+    return {"key_id": party.key_id, "room_uuid": name, "sign_requests": requests}
+
+
+def test_a_batch_in_one_room_has_a_result_for_each_request(key: list[Party]) -> None:
+    name = room(key[0], 2)
+    answers = at_once(
+        lambda: key[0].user.ok("POST /ecdsa/batch-sign", batch_body(key[0], name, "00", "01", "02")),
+        lambda: key[1].user.ok("POST /ecdsa/batch-sign", batch_body(key[1], name, "00", "ff", "0x02")),
+    )
+    assert answers[0] == answers[1]
+    first, second, third = answers[0]
+    assert second["Error"]["err_type"] == "executor_result"
+    public = bytes.fromhex(key[0].user.ok(f"GET /keys/{key[0].key_id}")["public_key"])
+    verifier = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), public)
+    for message, each in ((b"\x00", first), (b"\x02", third)):
+        verifier.verify(bytes.fromhex(each["Signature"]["der"]), message, ec.ECDSA(SHA256()))
+
+
+def test_a_batch_with_rooms_of_its_own_and_single_calls_meet(key: list[Party]) -> None:
+    names = [room(key[0], 2) for _ in range(2)]
+    requests = [sign_body(key[0], name) for name in names]
+    signed, first, second = at_once(
+        lambda: key[0].user.ok("POST /ecdsa/batch-sign", {"sign_requests": requests}),
+        *(lambda name=name: key[1].user.ok("POST /ecdsa/sign", sign_body(key[1], name)) for name in names),
+    )
+    assert signed == [{"Signature": first}, {"Signature": second}]
+
+
 def test_unequal_messages_are_a_named_error(key: list[Party]) -> None:
     name = room(key[0], 2)
     answers = at_once(

@@ -33,7 +33,7 @@ from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
-from mpc.errors import Blame
+from mpc.errors import Abort, Blame
 from mpc.sign import Signature
 from reshare import reconcile
 from reshare.decommission import decommission
@@ -61,10 +61,13 @@ class FullDisk:
     def __getattr__(self, name: str) -> Any:
         return getattr(Event.objects, name)
 
-    def create(self, **fields: Any) -> Event:
-        if self.refuses(fields):
+    def __call__(self, **fields: Any) -> Event:
+        return Event(**fields)
+
+    def bulk_create(self, events: list[Event]) -> list[Event]:
+        if any(self.refuses(vars(event)) for event in events):
             raise OperationalError("could not extend file: no space left on device")
-        return Event.objects.create(**fields)
+        return Event.objects.bulk_create(events)
 
 
 def everything() -> dict[str, str]:
@@ -193,6 +196,13 @@ def sign_done() -> Act:
     old_quorum()
     begun = session("sign", old_share("a"), operation=operation())
     return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), Signature(1, 1, 0))
+
+
+def request_not_signed() -> Act:
+    old_quorum()
+    asked = {"items": [{"digest": "11" * 32, "path": []}]}
+    begun = session("sign", old_share("a"), operation=operation(), params=asked)
+    return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), (Abort("it was not asked for"),))
 
 
 def pair_banned() -> Act:
@@ -354,6 +364,7 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.active": share_active,
     "sign.released": sign_released,
     "sign.done": sign_done,
+    "sign.failed": request_not_signed,
     "pair.banned": pair_banned,
     "deletion.proposed": deletion_proposed,
     "deletion.confirmed": deletion_confirmed,

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0006_rooms'),
+        ('keys', '0004_rooms'),
     ]
 
     operations = [

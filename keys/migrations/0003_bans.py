@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0001_initial")]
+    dependencies = [("keys", "0002_batch")]
 
     operations = [
         migrations.AddField("pairstate", "lifted_by", models.CharField(default="", blank=True, max_length=200)),

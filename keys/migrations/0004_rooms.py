@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("keys", "0005_bans")]
+    dependencies = [("keys", "0003_bans")]
 
     operations = [
         migrations.RemoveConstraint("protocolsession", "one_session_per_room_and_share"),
