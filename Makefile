@@ -5,6 +5,8 @@ MINUTES ?= 30
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# The client is a package of its own, used from where it lies.
+export PYTHONPATH := $(CURDIR)/client/src
 
 # What reads the settings without a server: a database that isn't there, a key that signs nothing.
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \

@@ -5,6 +5,7 @@ its parties run in threads of their own.
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Room:
     size: int
     joined: list[str] = field(default_factory=list)
     filled: int | None = None
+    until: int = 0  # Unix seconds by when it must be full
     refused: str | None = None
     slots: dict[tuple[str, int, str, str], bytes] = field(default_factory=dict)
 
@@ -60,8 +62,9 @@ class MemoryRelay:
     def put_room(self, room: str, *, room_size: int) -> None:
         self._room(room, make=room_size)
 
-    def join(self, room: str, *, party: str, **wanted: Any) -> Joined:
+    def join(self, room: str, *, party: str, until: int, **wanted: Any) -> Joined:
         found = self._room(room)
+        found.until = max(found.until, until)
         if party not in found.joined:
             found.joined.append(party)
         if len(found.joined) == found.size and found.filled is None:
@@ -97,6 +100,9 @@ class MemoryRelay:
     def _room(self, room: str, make: int | None = None) -> Room:
         if self.down is not None:
             raise self.down
+        known = self.rooms.get(room)
+        if known is not None and known.joined and known.filled is None and known.until < time.time():
+            del self.rooms[room]  # it was not full in time
         if room not in self.rooms and make is None:
             raise RelayRefused("room_not_found", "no such room")
         return self.rooms.setdefault(room, Room(make or 0))

@@ -11,7 +11,7 @@ from keys.urls import SCHEMES
 from vertex.errors import ERROR_STATUS
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md"), HOUSE / "client" / "README.md"])
 SETTING = re.compile(r"VERTEX_[A-Z0-9_]+|DATABASE_URL|REDIS_URL")
 
 
@@ -32,7 +32,7 @@ STEP = re.compile(r"\b[KRS][0-5]\b")
 
 def sources() -> Iterator[tuple[Path, str]]:
     """Every module, its docstrings' lines joined."""
-    for folder in ("mpc", "keys", "reshare", "relay", "audit", "vertex", "cluster", "tests"):
+    for folder in ("mpc", "keys", "reshare", "relay", "audit", "vertex", "cluster", "client", "tests"):
         for path in sorted((HOUSE / folder).rglob("*.py")):
             yield path, re.sub(r"\s+(?:# )?", " ", path.read_text())
 
