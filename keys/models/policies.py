@@ -44,7 +44,8 @@ class Approval(models.Model):
     ::
 
         pending -> approved -> used
-              \\-> denied
+               \\         \\-> expired
+                -> denied
     """
 
     class State(models.TextChoices):
@@ -52,6 +53,7 @@ class Approval(models.Model):
         APPROVED = "approved"
         DENIED = "denied"
         USED = "used"
+        EXPIRED = "expired"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="approvals")
@@ -86,4 +88,4 @@ class RuleRequest(models.Model):
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="requests")
     claims = models.JSONField()
     token = models.TextField(default="", blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)

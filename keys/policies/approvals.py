@@ -1,6 +1,7 @@
 """Calls that wait for an operator: asked for by the call, decided by a person, used once by the call's repetition."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -15,21 +16,28 @@ from keys.policies.asked import Asked
 from vertex.errors import ApiError
 
 State = Approval.State
+MAX_PENDING = 100  # calls of one user that wait at a time
+_DENIED = "an operator denied this"
+_MISSING = "an operator must approve"
 
 
 def missing(asked: Asked, rule: Rule) -> str | None:
     """Why this call does not pass now; None where an approval waits for it."""
-    open_one = _open(asked, rule)
-    if open_one is not None and open_one.state == State.APPROVED and _fresh(open_one):
-        return None
-    return _waits(open_one) if open_one is not None and open_one.state == State.PENDING else "an operator must approve"
+    last = _last(asked, rule)
+    if last is None:
+        return _MISSING
+    if last.state == State.PENDING:
+        return _waits(last)
+    if not _fresh(last):
+        return _MISSING
+    return None if last.state == State.APPROVED else _DENIED
 
 
 def use(asked: Asked, rule: Rule) -> str | None:
-    """Take the approval that waits for this call, inside the caller's transaction; else why there is none."""
+    """Take the approval that waits for this call, inside the caller's transaction; else why it can't be."""
     given = Approval.objects.select_for_update().filter(rule=rule, digest=asked.digest, state=State.APPROVED).first()
     if given is None or not _fresh(given):
-        return missing(asked, rule)
+        return _MISSING
     given.state = State.USED
     given.save(update_fields=["state"])
     _record("used", given, actor=f"user:{asked.key.user_id}")
@@ -37,14 +45,18 @@ def use(asked: Asked, rule: Rule) -> str | None:
 
 
 def request(asked: Asked, rule: Rule) -> str:
-    """Ask the operators, unless they are asked already: what the caller is told, which names the request."""
+    """Ask the operators, unless they are asked already, or said no: what the caller is told."""
     with transaction.atomic():
-        stale = _open(asked, rule, lock=True)
-        if stale is not None and stale.state == State.APPROVED:
-            if _fresh(stale):  # given since this call looked: it waits for the next one
-                return _waits(stale)
-            stale.state = State.DENIED  # nobody used it in time
-            stale.save(update_fields=["state"])
+        last = _last(asked, rule, lock=True)
+        if last is not None and (last.state == State.PENDING or (last.state == State.APPROVED and _fresh(last))):
+            return _waits(last)  # given since this call looked, it waits for the next one
+        if last is not None and last.state == State.DENIED and _fresh(last):
+            return _DENIED
+        if last is not None and last.state == State.APPROVED:
+            last.state = State.EXPIRED
+            last.save(update_fields=["state"])
+        if Approval.objects.filter(user=asked.key.user_id, state=State.PENDING).count() >= MAX_PENDING:
+            return f"{MAX_PENDING} calls of this user wait for an operator already"
         fields = {"share": asked.key, "user_id": asked.key.user_id, "action": asked.action, "request": asked.request}
         waiting, fresh = Approval.objects.get_or_create(
             rule=rule, digest=asked.digest, state=State.PENDING, defaults=fields
@@ -54,7 +66,21 @@ def request(asked: Asked, rule: Rule) -> str:
     return _waits(waiting)
 
 
-def decide(*, approval_id: UUID, approve: bool, actor: str, reason: str = "") -> Approval:
+def statement_of(row: Approval) -> dict[str, Any]:
+    """What whoever decides is shown."""
+    return {
+        "decision": "approval",
+        "approval": str(row.id),
+        "rule": str(row.rule_id),
+        "key_id": str(row.share_id),
+        "action": row.action,
+        "request": row.request,
+    }
+
+
+def decide(
+    *, approval_id: UUID, approve: bool, actor: str, reason: str = "", statement_hash: bytes | None = None
+) -> Approval:
     """An operator's word. Raises Http404, `policy_validation_failed` (may not decide this), `already_voted`."""
     with transaction.atomic():
         row = (
@@ -66,6 +92,8 @@ def decide(*, approval_id: UUID, approve: bool, actor: str, reason: str = "") ->
         if row is None:
             raise Http404
         check_may(actor, APPROVE)
+        if statement_hash is not None and statement_hash != audit.statement_hash(statement_of(row)):
+            raise ApiError("policy_validation_failed", "this is not what you were shown")
         owner = row.user.owner
         if approve and settings.VERTEX_TWO_PERSON and owner is not None and actor == f"operator:{owner.username}":
             raise ApiError("policy_validation_failed", "your API user asked for this: another operator must approve")
@@ -78,10 +106,10 @@ def decide(*, approval_id: UUID, approve: bool, actor: str, reason: str = "") ->
     return row
 
 
-def _open(asked: Asked, rule: Rule, *, lock: bool = False) -> Approval | None:
+def _last(asked: Asked, rule: Rule, *, lock: bool = False) -> Approval | None:
+    """What operators were last asked about this call; what was used is over."""
     rows = Approval.objects.select_for_update() if lock else Approval.objects
-    waiting = rows.filter(rule=rule, digest=asked.digest, state__in=[State.PENDING, State.APPROVED])
-    return waiting.first()
+    return rows.filter(rule=rule, digest=asked.digest).exclude(state=State.USED).order_by("-created_at").first()
 
 
 def _fresh(approval: Approval) -> bool:

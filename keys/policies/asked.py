@@ -1,8 +1,10 @@
 """What is asked for, as rules see it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
+from uuid import UUID
 
 import msgspec
 
@@ -15,15 +17,32 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 _PLACE = frozenset({"room_uuid", "relay_address"})
 
 
+def plain(value: Any) -> Any:
+    """Validated fields as JSON: bytes as hex, ids as text, nothing for what was not given."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: plain(each) for name, each in value.items() if each is not None}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 @dataclass(frozen=True)
 class Asked:
-    """One call about one key. ``request``: its body as JSON, without anything secret; ``extra_data`` is for rule
-    servers."""
+    """One call about one key. ``request``: its fields as JSON, without anything secret; ``extra_data`` (hex) is for
+    rule servers."""
 
     key: KeyShare
     action: Action
     request: dict[str, Any]
     extra_data: str | None = None
+
+    @classmethod
+    def of(cls, key: KeyShare, action: Action, fields: Mapping[str, Any]) -> "Asked":
+        """From a call's validated fields."""
+        request = plain(fields)
+        return cls(key, action, request, request.pop("extra_data", None))
 
     @property
     def subject(self) -> str:

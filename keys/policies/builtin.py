@@ -144,8 +144,9 @@ class Ethereum(BuiltIn):
         recipients = serializers.ListField(child=HexField(max_bytes=20), max_length=MAX_LIST, required=False)
         max_value = WeiField(required=False)
         max_value_per_day = WeiField(required=False)
+        max_fee = WeiField(required=False)
         contract_creation = StrictBooleanField(required=False, default=False)
-        data = StrictBooleanField(required=False, default=False)
+        calldata = StrictBooleanField(required=False, default=False)
 
         def validate_recipients(self, recipients: list[bytes]) -> list[bytes]:
             if any(len(each) != 20 for each in recipients):
@@ -178,10 +179,12 @@ def _against(seen: Transaction, given: dict[str, Any]) -> Any:
         yield "it makes a contract"
     if "recipients" in given and seen.to is not None and seen.to.hex() not in given["recipients"]:
         yield f"0x{seen.to.hex()} is not among the allowed recipients"
-    if seen.data and seen.to is not None and not given["data"]:
+    if seen.data and seen.to is not None and not given["calldata"]:
         yield "it carries data"
     if "max_value" in given and seen.value > int(given["max_value"]):
         yield f"its value of {seen.value} wei is above the limit"
+    if "max_fee" in given and seen.max_fee > int(given["max_fee"]):
+        yield f"its fee may be {seen.max_fee} wei, which is above the limit"
 
 
 class ClockField(StrictCharField):

@@ -5,7 +5,7 @@ rules that only look, then the servers, then what passing takes (counts, approva
 none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from django.db import transaction
 
 from audit import services as audit
 from keys import clock
-from keys.models import ApiUser, Policy, Rule, RuleCount
+from keys.models import ApiUser, KeyShare, Policy, Rule, RuleCount
 from keys.policies import approvals
 from keys.policies.asked import Action, Asked
 from keys.policies.builtin import KINDS, Claim, Count
@@ -31,24 +31,24 @@ class Verdict:
     reason: str | None
 
 
-def policy_check(*, key: Any, action: Action, request: dict[str, Any], extra_data: str | None = None) -> None:
+def policy_check(*, key: KeyShare, action: Action, fields: Mapping[str, Any]) -> None:
     """Raises `policy_validation_failed`, with an event, unless the key's policy and its user's default let it pass.
 
-    Not inside a transaction: rule servers are asked. ``request``: the call's body as JSON, without secrets.
+    Not inside a transaction: rule servers are asked. ``fields``: the call's, validated, without secrets.
     """
     policies = _policies(key)
     if not policies:
         return
-    asked = Asked(key, action, request, extra_data)
+    asked = Asked.of(key, action, fields)
     rules = _rules(policies)
     refused = _looked_at(asked, rules) or _heard(asked, rules) or _taken(asked, rules)
     if refused is not None:
         _denied(asked, refused)
 
 
-def explain(*, key: Any, action: Action, request: dict[str, Any], extra_data: str | None = None) -> list[Verdict]:
-    """What every rule says now; nothing is counted, approved or asked of an operator. Rule servers are asked."""
-    asked = Asked(key, action, request, extra_data)
+def explain(*, key: KeyShare, action: Action, fields: Mapping[str, Any]) -> list[Verdict]:
+    """What every rule says now; nothing is counted, approved or asked of an operator. Rule servers are told so."""
+    asked = Asked.of(key, action, fields)
     found = []
     for policy in _policies(key):
         for rule in policy.rules.order_by("name"):
@@ -56,7 +56,7 @@ def explain(*, key: Any, action: Action, request: dict[str, Any], extra_data: st
     return found
 
 
-def _policies(key: Any) -> list[Policy]:
+def _policies(key: KeyShare) -> list[Policy]:
     default = ApiUser.objects.values_list("default_policy", flat=True).get(id=key.user_id)
     named = {identifier for identifier in (key.policy_id, default) if identifier is not None}
     return list(Policy.objects.filter(id__in=named).prefetch_related("rules").order_by("name")) if named else []
@@ -77,11 +77,11 @@ def _looked_at(asked: Asked, rules: list[Rule]) -> tuple[Rule, str] | None:
     return None
 
 
-def _heard(asked: Asked, rules: list[Rule]) -> tuple[Rule, str] | None:
+def _heard(asked: Asked, rules: list[Rule], *, dry_run: bool = False) -> tuple[Rule, str] | None:
     for rule in rules:
         if rule.kind == Rule.EXTERNAL:
             try:
-                ask(rule, asked)
+                ask(rule, asked, dry_run=dry_run)
             except NoApproval as refusal:
                 return rule, str(refusal)
     return None
@@ -139,7 +139,7 @@ def _above(claim: Count) -> str:
 
 def _alone(asked: Asked, rule: Rule) -> str | None:
     """One rule's word, nothing taken."""
-    refused = _looked_at(asked, [rule]) or _heard(asked, [rule])
+    refused = _looked_at(asked, [rule]) or _heard(asked, [rule], dry_run=True)
     if refused is not None:
         return refused[1]
     claim = _claim(asked, rule)

@@ -22,11 +22,13 @@ class NotATransaction(ValueError):
 
 @dataclass(frozen=True)
 class Transaction:
-    """``to`` is None where a contract is made; ``value`` in wei; ``chain_id`` None before EIP-155."""
+    """``to`` is None where a contract is made; ``chain_id`` None before EIP-155. In wei: ``value``, and ``max_fee``,
+    the most that it can cost besides (gas limit times the highest price)."""
 
     chain_id: int | None
     to: bytes | None
     value: int
+    max_fee: int
     data: bytes
 
 
@@ -43,22 +45,21 @@ def transaction_of(message: bytes) -> Transaction:
 
 def _dynamic_fee(fields: list[Item]) -> Transaction:
     chain, nonce, tip, fee, gas, to, value, data, access = fields
-    for each in (nonce, tip, fee, gas):
+    for each in (nonce, tip):
         _number(each)
     _check_access(access)
-    return Transaction(_number(chain), _to(to), _number(value), _bytes(data))
+    return Transaction(_number(chain), _to(to), _number(value), _number(gas) * _number(fee), _bytes(data))
 
 
 def _legacy(fields: list[Item]) -> Transaction:
     nonce, price, gas, to, value, data, *replay = fields
-    for each in (nonce, price, gas):
-        _number(each)
+    _number(nonce)
     chain = None
     if replay:
         chain = _number(replay[0])
         if not chain or _bytes(replay[1]) or _bytes(replay[2]):
             raise NotATransaction("not the fields that EIP-155 signs")
-    return Transaction(chain, _to(to), _number(value), _bytes(data))
+    return Transaction(chain, _to(to), _number(value), _number(gas) * _number(price), _bytes(data))
 
 
 def _fields(encoded: bytes, counts: tuple[int, ...]) -> list[Item]:

@@ -54,9 +54,10 @@ def check_key(pem: str, algorithm: str) -> None:
         raise ValueError(f"it is no key for {algorithm}")
 
 
-def ask(rule: Rule, asked: Asked) -> None:
-    """Ask the rule's server; raises NoApproval unless it approves. Not inside a transaction."""
-    question = _question(rule, asked)
+def ask(rule: Rule, asked: Asked, *, dry_run: bool = False) -> None:
+    """Ask the rule's server; raises NoApproval unless it approves. Not inside a transaction. ``dry_run``: nothing is
+    going to happen."""
+    question = _question(rule, asked, dry_run=dry_run)
     try:
         answer = _posted(str(rule.parameters["url"]), question.token)
         _judge(rule, question, answer)
@@ -65,7 +66,7 @@ def ask(rule: Rule, asked: Asked) -> None:
         raise
 
 
-def _question(rule: Rule, asked: Asked) -> RuleRequest:
+def _question(rule: Rule, asked: Asked, *, dry_run: bool) -> RuleRequest:
     """The signed question."""
     now = int(clock.now().timestamp())
     identifier = uuid.uuid4()
@@ -79,6 +80,7 @@ def _question(rule: Rule, asked: Asked) -> RuleRequest:
         "extra_data": asked.extra_data,
         "key_id": str(asked.key.id),
         "user_id": str(asked.key.user_id),
+        "dry_run": dry_run,
     }
     with transaction.atomic():
         question = RuleRequest.objects.create(id=identifier, rule=rule, claims=claims)
@@ -150,3 +152,8 @@ def _judge(rule: Rule, question: RuleRequest, answer: bytes) -> None:
         raise NoApproval("its server denied it")
     # The first answer is the only one.
     RuleRequest.objects.filter(id=question.id).delete()
+
+
+def questions_forget() -> None:
+    """Delete questions that nobody will answer any more. Idempotent."""
+    RuleRequest.objects.filter(created_at__lt=clock.now() - KEPT).delete()

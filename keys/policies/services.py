@@ -11,6 +11,7 @@ from django.db.models import ProtectedError
 
 from audit import services as audit
 from keys.models import ApiUser, KeyShare, Policy, Rule
+from keys.policies.asked import plain
 from keys.policies.builtin import KINDS
 from keys.policies.external import check_key
 from vertex.errors import ApiError
@@ -33,16 +34,7 @@ def built_in_rule_add(*, name: str, kind: str, parameters: dict[str, Any], actor
     """A rule of a built-in kind. Raises what becomes `bad_request_params` where its parameters don't fit."""
     checked = KINDS[kind].Parameters(data=parameters)
     checked.is_valid(raise_exception=True)
-    return _add(name, kind, _plain(checked.validated_data), actor)
-
-
-def _plain(value: Any) -> Any:
-    """As JSON: bytes as hex."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    return _add(name, kind, plain(checked.validated_data), actor)
 
 
 def _add(name: str, kind: str, parameters: dict[str, Any], actor: str) -> Rule:

@@ -1,5 +1,6 @@
 """Requests and answers of policies, rules and approvals."""
 
+import json
 from typing import Any
 
 from rest_framework import serializers
@@ -17,6 +18,7 @@ from keys.serializers.fields import (
     StrictCharField,
     StrictUUIDField,
 )
+from keys.serializers.shown import Hex
 
 MAX_URL, MAX_PEM, MAX_RULES = 2000, 8000, 100
 
@@ -70,16 +72,24 @@ class EvaluateSerializer(serializers.Serializer[Any]):
     action = serializers.ChoiceField(choices=ACTIONS)
     request = serializers.DictField(required=False, default=dict, help_text="The body of the call that is meant.")
 
+    def validate_request(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """It goes to rule servers, by way of the database: no NUL, half of a surrogate pair, or infinite number."""
+        try:
+            text = json.dumps(asked, ensure_ascii=False, allow_nan=False)
+            text.encode()
+        except (ValueError, RecursionError) as error:
+            raise serializers.ValidationError("Not JSON that can be stored.") from error
+        if "\\u0000" in text:
+            raise serializers.ValidationError("Not JSON that can be stored.")
+        return asked
+
 
 class EvaluatedSignSerializer(serializers.Serializer[Any]):
     """What rules read of a call to sign."""
 
     msg = HexField()
     hash_algo = HashAlgoField(choices=sorted(HASH_ALGOS), required=False)
-
-
-class WordSerializer(serializers.Serializer[Any]):
-    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
+    extra_data = HexField(required=False, allow_null=True)
 
 
 class RuleIdAnswer(serializers.Serializer[Any]):
@@ -132,6 +142,7 @@ class ApprovalAnswer(serializers.Serializer[Any]):
     user_id = serializers.UUIDField()
     action = serializers.ChoiceField(choices=ACTIONS)
     request = serializers.DictField()
+    statement_hash = Hex(32)
     state = serializers.ChoiceField(choices=Approval.State.choices)
     asked_at = serializers.DateTimeField()
     decided_by = serializers.CharField(allow_null=True)

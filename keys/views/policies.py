@@ -7,12 +7,14 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from audit import services as audit
 from keys import operations, selectors
 from keys.auth import principal_in
 from keys.models import Approval, Policy, Rule
 from keys.policies import approvals, services
 from keys.policies.check import explain
 from keys.serializers.fields import PageSerializer
+from keys.serializers.people import DecisionSerializer
 from keys.serializers.policies import (
     ApprovalAnswer,
     ApprovalListAnswer,
@@ -32,7 +34,6 @@ from keys.serializers.policies import (
     RuleIdSerializer,
     RuleOfPolicySerializer,
     RulesAnswer,
-    WordSerializer,
 )
 from keys.views.admin import READERS, AdminView
 from keys.views.base import ApiView, body_or_query, id_or_404, valid
@@ -218,9 +219,8 @@ class Evaluate(ApiView):
         key = selectors.key_seen_by(principal_in(request), key_id=fields["key_id"])
         asked = fields["request"]
         if fields["action"] == "sign":
-            sign = valid(EvaluatedSignSerializer, asked)
-            asked = {**asked, **sign, "msg": sign["msg"].hex()}
-        verdicts = explain(key=key, action=fields["action"], request=asked, extra_data=asked.get("extra_data"))
+            asked |= valid(EvaluatedSignSerializer, asked)
+        verdicts = explain(key=key, action=fields["action"], fields=asked)
         told = [
             {
                 "policy_id": str(each.policy.id),
@@ -242,6 +242,7 @@ def _approval(row: Approval) -> dict[str, Any]:
         "user_id": str(row.user_id),
         "action": row.action,
         "request": row.request,
+        "statement_hash": audit.statement_hash(approvals.statement_of(row)).hex(),
         "state": row.state,
         "asked_at": row.created_at,
         "decided_by": row.decided_by or None,
@@ -270,14 +271,15 @@ class DecideApproval(AdminView):
     approve = False
 
     @refuses("not_found", "already_voted", "policy_validation_failed")
-    @extend_schema(request=WordSerializer, responses={200: ApprovalAnswer})
+    @extend_schema(request=DecisionSerializer, responses={200: ApprovalAnswer})
     def post(self, request: Request, approval_id: str) -> Response:
         """An operator's word on a call; once approved it is repeated, and passes once."""
-        fields = valid(WordSerializer, request.data)
+        fields = valid(DecisionSerializer, request.data)
         row = approvals.decide(
             approval_id=id_or_404(approval_id),
             approve=self.approve,
             actor=principal_in(request).actor,
             reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
         )
         return Response(_approval(row))
