@@ -40,7 +40,7 @@ def use(asked: Asked, rule: Rule) -> str | None:
         return _MISSING
     given.state = State.USED
     given.save(update_fields=["state"])
-    _record("used", given, actor=f"user:{asked.key.user_id}")
+    _record("approval.used", given, actor=f"user:{asked.key.user_id}")
     return None
 
 
@@ -62,7 +62,7 @@ def request(asked: Asked, rule: Rule) -> str:
             rule=rule, digest=asked.digest, state=State.PENDING, defaults=fields
         )
         if fresh:
-            _record("asked", waiting, actor=f"user:{asked.key.user_id}")
+            _record("approval.asked", waiting, actor=f"user:{asked.key.user_id}")
     return _waits(waiting)
 
 
@@ -102,7 +102,10 @@ def decide(
         row.state = State.APPROVED if approve else State.DENIED
         row.decided_by, row.decided_at, row.reason = actor, clock.now(), reason
         row.save(update_fields=["state", "decided_by", "decided_at", "reason"])
-        _record(row.state, row, actor=actor)
+        if approve:
+            _record("approval.approved", row, actor=actor)
+        else:
+            _record("approval.denied", row, actor=actor)
     return row
 
 
@@ -121,9 +124,9 @@ def _waits(approval: Approval) -> str:
     return f"it waits for an operator's approval {approval.id}; repeat the call once that is given"
 
 
-def _record(what: str, approval: Approval, *, actor: str) -> None:
+def _record(action: str, approval: Approval, *, actor: str) -> None:
     audit.record(
-        action=f"approval.{what}",
+        action=action,
         actor=actor,
         subject=str(approval.share_id),
         data={

@@ -121,7 +121,10 @@ def policy_of_key(*, key_id: UUID, policy_id: UUID | None, actor: str) -> None:
     before = key.policy_id
     # A new share took its policy from the old one when it was made, which may have been a moment ago.
     KeyShare.objects.filter(identity_id=key.identity_id).update(policy=policy)
-    _record("policy.attached" if policy else "policy.detached", actor, str(key.id), policy=policy_id, before=before)
+    if policy is not None:
+        _record("policy.attached", actor, str(key.id), policy=policy_id, before=before)
+    else:
+        _record("policy.detached", actor, str(key.id), before=before)
 
 
 @transaction.atomic
