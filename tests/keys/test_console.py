@@ -172,7 +172,7 @@ def test_groups_are_not_edited_in_the_console() -> None:
 @pytest.mark.parametrize("word", ["approve", "deny"])
 def test_an_approver_decides_on_a_call_with_the_password(word: str) -> None:
     user, _ = user_create(name="treasury", owner=None, actor="admin")
-    waiting = approval(share(user))
+    waiting = approval(share(user, state="superseded"))
     page = url(Approval, "change", waiting.pk)
     assert "Approve this call" not in client_of("operator").get(page).content.decode()
     client = client_of("approver")

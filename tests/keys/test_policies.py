@@ -13,7 +13,6 @@ from keys.policies import approvals, check, services
 from keys.policies.asked import ACTIONS, Action, Asked, plain
 from keys.policies.builtin import KINDS, Count, Word
 from keys.policies.check import policy_check
-from reshare.requests import Room, existing_request, refresh_request
 from tests.api import Api, error_of
 from tests.life import Vertex, at_once
 from vertex.errors import ApiError
@@ -167,9 +166,8 @@ def test_a_period_is_over_and_another_key_has_its_own_count(key: KeyShare) -> No
     rate = rule("rate", calls=1, seconds=86_400)
     bind(key, rate)
     assert [passes(key), passes(key)] == [True, False]
-    successor = KeyShare.objects.create(
-        user=key.user, identity=key.identity, scheme="ecdsa", public_key=key.public_key, policy=key.policy, gid=b"\1"
-    )
+    fields = {"user": key.user, "identity": key.identity, "scheme": "ecdsa", "public_key": key.public_key}
+    successor = KeyShare.objects.create(**fields, policy=key.policy)
     assert not passes(successor), "a reshare begins no new count"
     RuleCount.objects.update(period=0)
     assert passes(key)
@@ -346,27 +344,6 @@ def test_dry_runs_of_what_is_no_call(key: KeyShare, alice: Api, asked: Given) ->
     bind(key, rule("message_prefix", prefixes=["00"]))
     body = {"key_id": str(key.id), "action": "sign", "request": asked}
     assert error_of(alice.call("POST /policies/evaluate", body)) == (400, "bad_request_params")
-
-
-# Where it is asked.
-
-
-def test_a_refused_call_begins_nothing(vertex: Vertex) -> None:
-
-    parties = vertex.keygen("ab", 2)
-    party = parties[0]
-    bind(party.share, rule("allowed_actions", actions=["export"]))
-    operation = vertex.operation(party)
-    with pytest.raises(ApiError, match="sign is not among"):
-        vertex.ask_sign(party, vertex.room(2))
-    named = {"user": party.user, "operation": operation, "key_id": party.key_id, "scheme": "ecdsa"}
-    room = Room(vertex.room(2), None, operation.deadline)
-    ids = [each.keygen_id for each in parties]
-    with pytest.raises(ApiError, match="reshare is not among"):
-        existing_request(**named, keygen_ids=ids, new_threshold=2, room=room)
-    with pytest.raises(ApiError, match="refresh is not among"):
-        refresh_request(**named, room=room)
-    assert party.share.sessions.filter(finished_at=None).count() == 0
 
 
 # The routes of admins.
