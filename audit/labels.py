@@ -19,6 +19,8 @@ TONES = {
     "failed": "bad",
     "aborted": "bad",
     "revoked": "bad",
+    "denied": "bad",
+    "approved": "good",
     "leaving": "bad",
     "departing": "bad",
     "exists": "warn",

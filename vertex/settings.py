@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "rooms", "description": "Where the parties of a protocol meet."},
         {"name": "operations", "description": "Asynchronous calls."},
         {"name": "admin", "description": "API users and their keys; for admins."},
+        {"name": "policies", "description": "What rules would say to a call; calls that wait for an operator."},
         {"name": "audit", "description": "The event log and its signed head; for admins."},
         {"name": "health", "description": "Probes, metrics, version."},
         {"name": "schema", "description": "This document."},

@@ -82,7 +82,7 @@ class Approval(models.Model):
 
 
 class RuleRequest(models.Model):
-    """One question to a rule server: the claims, and the token that a worker signs over them. Kept a day."""
+    """One question to a rule server: the claims, and the token that a worker signs over them; until it is answered."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="requests")

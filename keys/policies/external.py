@@ -64,6 +64,9 @@ def ask(rule: Rule, asked: Asked, *, dry_run: bool = False) -> None:
     except NoApproval as refused:
         log.info("rule_server_did_not_approve", rule=rule.name, request_id=str(question.id), why=str(refused))
         raise
+    finally:
+        # The first answer is the only one, and nothing of the call is kept.
+        RuleRequest.objects.filter(id=question.id).delete()
 
 
 def _question(rule: Rule, asked: Asked, *, dry_run: bool) -> RuleRequest:
@@ -150,8 +153,6 @@ def _judge(rule: Rule, question: RuleRequest, answer: bytes) -> None:
         raise NoApproval("its server answered another question")
     if claims.get("verdict") != "approve":
         raise NoApproval("its server denied it")
-    # The first answer is the only one.
-    RuleRequest.objects.filter(id=question.id).delete()
 
 
 def questions_forget() -> None:

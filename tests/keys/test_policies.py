@@ -162,6 +162,22 @@ def test_what_is_refused_takes_nothing(key: KeyShare) -> None:
     assert not RuleCount.objects.exists()
 
 
+def test_counts_are_taken_before_approvals(key: KeyShare, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An approval's event locks the log until the commit: a count that is waited for under it would be a deadlock."""
+    settings.VERTEX_TWO_PERSON = False
+    first = Rule.objects.create(id="1" + "0" * 31, name="by hand", kind="operator_approval", parameters={})
+    last = Rule.objects.create(id="f" + "0" * 31, name="rate", kind="rate", parameters={"calls": 9, "seconds": 86_400})
+    bind(key, first, last)
+    passes(key)
+    word(approve=True)
+    taken: list[str] = []
+    count, use = check._count, approvals.use
+    monkeypatch.setattr(check, "_count", lambda *args: taken.append("count") or count(*args))
+    monkeypatch.setattr(approvals, "use", lambda *args: taken.append("approval") or use(*args))
+    assert passes(key)
+    assert taken == ["count", "approval"]
+
+
 def test_a_period_is_over_and_another_key_has_its_own_count(key: KeyShare) -> None:
     rate = rule("rate", calls=1, seconds=86_400)
     bind(key, rate)

@@ -182,6 +182,7 @@ def test_answers_that_are_no_approval(asked: Asked, server: Server, name: str) -
     with pytest.raises(NoApproval):
         ask(rule(server), asked)
     assert len(server.heard) == 1
+    assert not RuleRequest.objects.exists(), "nothing of the call is kept"
 
 
 @pytest.mark.parametrize("status", [201, 302, 403, 500])

@@ -73,6 +73,7 @@ def test_an_operation_has_its_own_errors(document: dict[str, Any]) -> None:
     derive = {"bad_request_params", "key_id_not_exists", "key_operation_before_keygen"}
     assert types_of(found["post /ecdsa/derive-pubkey"]) == derive
     sign = derive | {"executor_result", "reshare_conflict", "reshare_not_complete", "share_erased", "share_superseded"}
+    sign |= {"policy_validation_failed"}
     assert types_of(found["post /ed25519/sign"]) == sign
     assert set(document["components"]["schemas"]["ErrTypeEnum"]["enum"]) == set(ERROR_STATUS)
 
