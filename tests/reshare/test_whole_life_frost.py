@@ -123,7 +123,7 @@ def test_a_key_lives_through_a_refresh_and_a_reshare(vertex: Vertex, scheme: str
     ("first", "second", "field"),
     [
         ({"tweak": b""}, {}, "tweak"),
-        ({}, {"derivation_path": (1,)}, "path"),
+        ({}, {"path": (1,)}, "path"),
         ({"tweak": bytes(32)}, {"tweak": b""}, "tweak"),
     ],
 )
