@@ -62,6 +62,10 @@ def test_before_eip_155_no_chain_is_named() -> None:
     assert transaction_of(legacy()).chain_id is None
 
 
+FIELDS = dynamic(data=b"\1" * 60)[3:]  # what its list holds
+NESTED = rlp([])
+for _ in range(1500):
+    NESTED = _with_length(NESTED, 0xC0)
 REFUSED: dict[str, bytes] = {
     "nothing": b"",
     "too long": bytes([0xC0]) * (MAX_SIZE + 1),
@@ -84,9 +88,10 @@ REFUSED: dict[str, bytes] = {
     "a storage key of 31 bytes": dynamic(access=[[TO, [bytes(31)]]]),
     "a byte with a length": b"\xc2\x81\x01",
     "a long length for a short item": b"\xf8\x01\x01",
-    "a length with leading zeros": b"\xf9\x00\x38" + b"\x01" * 56,
+    "a length with leading zeros": b"\x02"
+    + _with_length(dynamic(data=b"\1" * 60)[3:].replace(b"\xb8\x3c", b"\xb9\0\x3c"), 0xC0),
     "a length beyond the end": b"\xff" + b"\xff" * 8 + b"\1",
-    "nested too deeply": dynamic(access=[[TO, [[[[[]]]]]]]),
+    "nested too deeply": b"\x02" + NESTED,
     "too many items": dynamic(access=[b""] * MAX_ITEMS),
 }
 
