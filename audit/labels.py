@@ -8,6 +8,7 @@ TONES = {
     "active": "good",
     "stored": "good",
     "done": "good",
+    "delivered": "good",
     "confirmed": "busy",
     "running": "busy",
     "settling": "busy",

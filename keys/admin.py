@@ -6,6 +6,7 @@ from django.contrib.auth.models import Group
 from keys.console.people import ApiKeyAdmin, ApiUserAdmin, OperatorAdmin
 from keys.console.policies import ApprovalAdmin, PolicyAdmin, RuleAdmin
 from keys.console.shares import KeyShareAdmin, ProtocolSessionAdmin
+from keys.console.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
 __all__ = [
     "ApiKeyAdmin",
@@ -16,6 +17,8 @@ __all__ = [
     "PolicyAdmin",
     "ProtocolSessionAdmin",
     "RuleAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
 ]
 
 # What a group may do is keys.operators' alone.

@@ -25,9 +25,11 @@ from rest_framework.response import Response
 from keys import clock
 from keys.auth import principal_in
 from keys.models import Operation
+from keys.webhooks.events import operation_finished
 from mpc.hashing import TH
 from vertex import liveness
 from vertex.errors import ApiError
+from vertex.requests import request_id
 
 State = Operation.State
 MAX_KEY = 200  # characters of an Idempotency-Key
@@ -102,7 +104,7 @@ def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, An
         if operation.idempotency_key is None:
             operation.delete()
         else:
-            finish(operation_id=operation.id, result=repeatable)
+            _end(operation.id, result=repeatable)
     return Response(given)
 
 
@@ -118,6 +120,7 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
         action=action,
         idempotency_key=name,
         request_digest=_digest(request, action),
+        request_id=request_id(),
         deadline=deadline,
     )
     if name is None:
@@ -146,7 +149,8 @@ def respond(operation: Operation, wanted: Preference, *, cancel: Callable[[UUID]
     """The answer once there is one; 202 at once for who prefers that; `executor_result` when the time is over."""
     if operation.state == State.PENDING and wanted.respond_async:
         location = f"/operations/{operation.id}"
-        return Response({"operation_id": str(operation.id)}, status=202, headers={"Location": location})
+        headers = {"Location": location, "Preference-Applied": "respond-async"}
+        return Response({"operation_id": str(operation.id)}, status=202, headers=headers)
     if operation.state == State.PENDING:
         wait_for(operation.id, seconds=wanted.seconds)
         operation.refresh_from_db()
@@ -185,11 +189,27 @@ def finish(
     result: dict[str, Any] | list[dict[str, Any]] | None = None,
     error: ApiError | None = None,
 ) -> bool:
-    """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended.
+    """End a pending operation, inside the caller's transaction; waiters wake on commit, and webhooks tell of it. False
+    when it had ended.
 
     The last part of a batch ends the batch. One that ended as `not_ready` did nothing and may be repeated: its
     Idempotency-Key is free again, or the repeated call would get the same refusal for ever.
     """
+    if not _end(operation_id, result=result, error=error):
+        return False
+    operation_finished(operation_id)
+    # Whoever waits reads the row when its time is over, should Redis not answer.
+    transaction.on_commit(lambda: wake(operation_id), robust=True)
+    _gather(operation_id)
+    return True
+
+
+def _end(
+    operation_id: UUID,
+    *,
+    result: dict[str, Any] | list[dict[str, Any]] | None = None,
+    error: ApiError | None = None,
+) -> bool:
     freed = {"idempotency_key": None} if error and error.retry_after is not None else {}
     rows = Operation.objects.filter(id=operation_id, state=State.PENDING).update(
         **freed,
@@ -198,10 +218,6 @@ def finish(
         result=error.body if error else result or {},
         finished_at=timezone.now(),
     )
-    if rows:
-        # Whoever waits reads the row when its time is over, should Redis not answer.
-        transaction.on_commit(lambda: wake(operation_id), robust=True)
-        _gather(operation_id)
     return bool(rows)
 
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from keys.models import Scheme
-from keys.views import admin, audit, keys, operations, policies, protocols, rooms
+from keys.views import admin, audit, keys, operations, policies, protocols, rooms, webhooks
 
 SCHEMES = tuple(Scheme)
 
@@ -34,9 +34,12 @@ urlpatterns = [
     path("keys/<str:key_id>/receipts", keys.KeygenReceipts.as_view()),
     path("keys/<str:key_id>/lift-bans", keys.LiftBans.as_view()),
     path("create-room", rooms.CreateRoom.as_view()),
+    path("operations", operations.Operations.as_view()),
     path("operations/<str:operation_id>", operations.OperationView.as_view()),
     path("admin/create-user", admin.CreateUser.as_view()),
     path("admin/generate-api-key", admin.GenerateApiKey.as_view()),
+    path("admin/list-users", admin.ListUsers.as_view()),
+    path("admin/list-api-keys", admin.ListApiKeys.as_view()),
     path("admin/revoke-api-key", admin.RevokeApiKey.as_view()),
     path("admin/delete-user", admin.DeleteUser.as_view()),
     path("admin/list-all-system-keys", admin.ListSystemKeys.as_view()),
@@ -57,6 +60,10 @@ urlpatterns = [
     path("approvals", policies.Approvals.as_view()),
     path("approvals/<str:approval_id>/approve", policies.DecideApproval.as_view(approve=True)),
     path("approvals/<str:approval_id>/deny", policies.DecideApproval.as_view()),
+    path("webhooks", webhooks.Webhooks.as_view()),
+    path("webhooks/<str:webhook_id>", webhooks.Webhook.as_view()),
+    path("webhooks/<str:webhook_id>/deliveries", webhooks.Deliveries.as_view()),
+    path("webhooks/<str:webhook_id>/test", webhooks.TestDelivery.as_view()),
     path("identity-pubkey", audit.IdentityPubkey.as_view()),
     path("audit/events", audit.Events.as_view()),
     path("audit/head", audit.Head.as_view()),

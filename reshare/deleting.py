@@ -19,6 +19,7 @@ from reshare.models import Reshare, SharingOrder
 from reshare.rule.types import Kind
 from vertex.celery import app
 from vertex.errors import ApiError
+from vertex.requests import caused_by
 
 State = KeyShare.State
 
@@ -75,7 +76,8 @@ def delete_task(operation_id: str, key_id: str) -> None:
     """Do it, and answer once it is durable."""
     key = KeyShare.objects.select_related("identity").get(id=UUID(key_id))
     identity, gid = bytes(key.identity.public), bytes(key.gid or b"")
-    seen = advance(identity, gid)
+    with caused_by(Operation.objects.get(id=UUID(operation_id)).request_id):
+        seen = advance(identity, gid)
     key.refresh_from_db()
     hanging = [rid for rid, row in seen.rows.items() if row.state in Reshare.OPEN]
     confirmed = any(vote is not None and vote.kind == Kind.CONFIRMED for vote in map(seen.view.acceptor.vote, hanging))

@@ -25,7 +25,7 @@ from keys.shares import (
 )
 from keys.stored import possession
 from mpc.reshare import ReshareResult
-from reshare import acceptor, certificates, ledger, sharing_orders
+from reshare import acceptor, certificates, ledger, notices, sharing_orders
 from reshare.certificates import Of
 from reshare.exclusive import exclusively
 from reshare.look import Look, look
@@ -196,7 +196,10 @@ class Performance:
         # Erasing may be due before every STORED has come; nobody has confirmed it then, and nothing says so.
         if state == Ledger.PENDING or (state == Ledger.CONFIRMED and deletion.ready_at is None):
             return False
-        return audit.deletion_mark(attempt=rid.hex(), party=self._seen.view.me, state=state)
+        if not audit.deletion_mark(attempt=rid.hex(), party=self._seen.view.me, state=state):
+            return False
+        notices.deletion_changed(row, deletion, state)
+        return True
 
     def _seal(self, step: Seal) -> None:
         row = self._row(step.rid)

@@ -19,7 +19,7 @@ from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.quorums import Role as QuorumRole
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare, rid_of
-from reshare import statements
+from reshare import notices, statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
@@ -118,6 +118,8 @@ class ReshareKind(SessionKind):
             for encoded in {each for known in hello.receipts.values() for each in known}:
                 _keep_from_hello(encoded)
             if rows:
+                row.rid = hello.rid
+                notices.state_changed(row, State.RUNNING)
                 audit.record(
                     action="reshare.began",
                     actor="system",
@@ -161,6 +163,7 @@ class ReshareKind(SessionKind):
             return False
         if row.rid is None:
             Reshare.objects.filter(id=row.id).update(state=State.FAILED, ended_at=timezone.now())
+            notices.state_changed(row, State.FAILED)
             return False
         Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
         return True

@@ -10,7 +10,7 @@ from audit import services as audit
 from keys import clock
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
-from reshare import ledger, orders
+from reshare import ledger, notices, orders
 from reshare.alarms import alarms_of
 from reshare.look import Look
 from reshare.models import Reshare
@@ -128,6 +128,7 @@ def reflect(seen: Look) -> None:
             if changes:
                 Reshare.objects.filter(id=row.id).update(**changes)
             if "state" in changes:
+                notices.state_changed(row, state)
                 audit.record(
                     action=f"reshare.{state}",
                     actor="system",

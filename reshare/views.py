@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -15,13 +14,12 @@ from keys.actions import refusals_of
 from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.receipts import Bundle
-from keys.selectors import page_after
 from keys.serializers.answers import KeyIdAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.views.base import ApiView, key_id_of, valid
+from keys.views.base import ApiView, key_id_of, paged, valid
 from reshare import deleting, orders, requests, selectors
 from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
@@ -156,11 +154,7 @@ class Reshares(ApiView):
     @extend_schema(parameters=[PageSerializer], responses=ReshareListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's reshares, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params)
-        rows = selectors.reshares_seen_by(principal_in(request))
-        found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
-        following = f"/reshares?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
-        return Response({"results": [selectors.reshare_line(row) for row in found], "next": following})
+        return paged(request, selectors.reshares_seen_by(principal_in(request)), selectors.reshare_line)
 
 
 class ReshareView(ApiView):

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import environ
 
 from vertex import logs
+from vertex.rates import Rate, rate
 from vertex.version import VERSION
 
 env = environ.Env()
@@ -56,6 +57,13 @@ VERTEX_MAX_BODY: int = env.int("VERTEX_MAX_BODY", default=1_048_576)
 VERTEX_SYNC_TIMEOUT: float = env.float("VERTEX_SYNC_TIMEOUT", default=60.0)
 VERTEX_ASYNC_TIMEOUT: float = env.float("VERTEX_ASYNC_TIMEOUT", default=86_400.0)
 VERTEX_MAX_WAITERS: int = env.int("VERTEX_MAX_WAITERS", default=48)
+# Calls of one token, and unknown tokens from one address: a bucket of so many that fills in that time; empty: no limit.
+VERTEX_RATE: Rate | None = rate(env.str("VERTEX_RATE", default="6000/min"))
+VERTEX_GUESS_RATE: Rate | None = rate(env.str("VERTEX_GUESS_RATE", default="30/min"))
+# Own proxies before `web` that append to X-Forwarded-For.
+VERTEX_PROXIES: int = env.int("VERTEX_PROXIES", default=0)
+# Hosts (host[:port]) that webhooks may name; none where empty.
+VERTEX_WEBHOOK_HOSTS: list[str] = env.list("VERTEX_WEBHOOK_HOSTS", default=[])
 VERTEX_SWEEP: float = env.float("VERTEX_SWEEP", default=2.0)
 VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
 # Seconds that a rule server may take to answer, and that an operator's approval waits for the call it was given for.
@@ -173,7 +181,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{VERTEX_NAME}:", "socke
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keys.auth.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["vertex.auth.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["vertex.throttles.TokenThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["vertex.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["vertex.http.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "vertex.http.OneRendererNegotiation",
     "DEFAULT_METADATA_CLASS": None,
@@ -205,11 +214,13 @@ SPECTACULAR_SETTINGS = {
         {"name": "admin", "description": "API users and their keys; for admins."},
         {"name": "policies", "description": "What rules would say to a call; calls that wait for an operator."},
         {"name": "audit", "description": "The event log and its signed head; for admins."},
+        {"name": "webhooks", "description": "Who is told of events, and what it was told."},
         {"name": "health", "description": "Probes, metrics, version."},
         {"name": "schema", "description": "This document."},
     ],
     "ENUM_NAME_OVERRIDES": {
         "KeyState": "keys.models.KeyShare.State",
+        "DeliveryState": "keys.models.WebhookDelivery.State",
         "OperationState": "keys.models.Operation.State",
         "ReshareRole": "reshare.models.Reshare.Role",
         "ReshareState": "reshare.models.Reshare.State",

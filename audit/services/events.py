@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit import chain, heads, selectors
 from audit.models import AuditHead, Event
+from vertex.requests import request_id
 
 # Any constant that nothing else in this database locks: "audit".
 _LOCK = 0x6175646974
@@ -20,6 +21,7 @@ _MAX_DATA = 65_536
 def record(*, action: str, actor: str, subject: str, data: dict[str, Any]) -> Event:
     """Append an event, as the last statement of the transaction that does what it tells of.
 
+    The id of the request that it is done for, if one is bound, becomes a part of `data`.
     From here to the commit no other event can be appended: no work, no I/O after it. Raises RuntimeError outside a
     transaction, ValueError for an actor, action or data that the chain can't hold; then nothing may be committed.
     """
@@ -35,6 +37,8 @@ def record_each(*, action: str, actor: str, subject: str, data: Sequence[dict[st
         raise RuntimeError("an event is recorded in the transaction that it tells of")
     if not _ACTION.match(action) or not _ACTOR.match(actor):
         raise ValueError(f"not an action and actor of the event log: {action}, {actor}")
+    if caused := request_id():
+        data = [{"request_id": caused} | each for each in data]
     if any(len(chain.canonical(each)) > _MAX_DATA for each in data):
         raise ValueError("too long for an event")
     with connection.cursor() as cursor:

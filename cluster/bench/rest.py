@@ -21,6 +21,8 @@ GAIN = 5  # how many times the throughput of single calls a batch must have
 POLL = 0.01  # seconds between two looks at a state
 PATIENCE = 60.0  # seconds that a state may take
 BARS = {"relay": 8.0, "keygen": 2000.0, "sign": 120.0, "reshare": 4000.0, "pause": 3000.0}  # milliseconds
+LISTED, READERS, READS = 100, 4, 100  # keys in an answer of `GET /keys`; connections, and the requests on each
+LIST_BAR = 1000 / 120  # milliseconds: 120 requests a second of one `web` process
 
 
 def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
@@ -50,6 +52,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
             pauses.append(bench.pause(key, new))
         yield of_times("reshare rest p50 2-of-3 to 3-of-5", resharing[warm_ups:], bar=BARS["reshare"])
         yield of_times("reshare pause 2-of-3", pauses[warm_ups:], bar=BARS["pause"])
+        say(f"over REST: {READERS * READS} times GET /keys, {LISTED} keys each")
+        yield bench.keys()
 
 
 class Bench:
@@ -122,6 +126,17 @@ class Bench:
         for party, route in routes:
             _until(partial(_is_clean, party, route))
         return seconds
+
+    def keys(self) -> Figure:
+        """How long `web` takes for a list of keys, several asking at once: time that has passed for each request. The
+        answers are not parsed here: the client's own work must not slow the vertex down."""
+        user = self._users[0]
+        while len(user.user.get(f"/keys?limit={LISTED}")["results"]) < LISTED:
+            user.create()
+        callers = [user.user.again() for _ in range(READERS)]
+        seconds, _ = self._together([partial(caller.repeat, f"/keys?limit={LISTED}", READS) for caller in callers])
+        each = seconds / (READERS * READS)
+        return Figure("keys rest per request", 1000 * each, "ms", LIST_BAR, {"rps": 1 / each, "keys": LISTED})
 
     def _together(self, calls: Sequence[Callable[[], Any]]) -> tuple[float, list[Any]]:
         begun = time.perf_counter()

@@ -7,6 +7,7 @@ from keys.models.policies import Approval, Rule, RuleCount, RuleRequest
 from keys.models.receipts import Receipt, Statement
 from keys.models.sessions import Operation, ProtocolSession, SessionMessage
 from keys.models.shares import KeyShare, PairState, PartyIdentity, Scheme, ShareExport
+from keys.models.webhooks import WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "ApiKey",
@@ -29,4 +30,6 @@ __all__ = [
     "SessionMessage",
     "ShareExport",
     "Statement",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]

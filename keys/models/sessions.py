@@ -33,6 +33,7 @@ class Operation(models.Model):
     result = models.JSONField(null=True)
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
+    request_id = models.CharField(max_length=64, default="", blank=True)  # the X-Request-Id of the call that began it
     deadline = models.DateTimeField()
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
     index = models.PositiveSmallIntegerField(null=True)  # of a part: its request's place in the batch
@@ -50,6 +51,7 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
+            models.Index(fields=["created_at", "id"], name="operation_in_order"),
         ]
 
 

@@ -142,8 +142,48 @@ class OperationAnswer(serializers.Serializer[Any]):
     # What the call would have answered; their shapes are `vertex.openapi.complete`'s to say.
     result = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
+    request_id = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class OperationListAnswer(serializers.Serializer[Any]):
+    results = OperationAnswer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class IssuedKeyAnswer(serializers.Serializer[Any]):
+    api_key = serializers.CharField(required=False, help_text="Shown this once; a repeated call answers without it.")
+    user_id = serializers.UUIDField()
+    expires_at = serializers.DateTimeField(required=False)
+
+
+class ApiKeyAnswer(serializers.Serializer[Any]):
+    api_key = serializers.CharField(help_text="Its public part, which names it.")
+    user_id = serializers.UUIDField()
+    created_at = serializers.DateTimeField()
+    last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute.")
+    expires_at = serializers.DateTimeField(allow_null=True)
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class ApiKeyListAnswer(serializers.Serializer[Any]):
+    results = ApiKeyAnswer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class UserAnswer(serializers.Serializer[Any]):
+    user_id = serializers.UUIDField()
+    name = serializers.CharField()
+    owner = serializers.CharField(allow_null=True, help_text="The operator who made it.")
+    keys = serializers.IntegerField(help_text="How many key shares it has or had.")
+    api_keys = serializers.IntegerField(help_text="How many API keys it can use now.")
+    created_at = serializers.DateTimeField()
+
+
+class UserListAnswer(serializers.Serializer[Any]):
+    results = UserAnswer(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class EventAnswer(serializers.Serializer[Any]):

@@ -6,6 +6,8 @@ from rest_framework import serializers
 
 from keys.serializers.fields import MAX_NAME, MAX_PAGE, HexField, StrictCharField, StrictUUIDField
 
+MAX_LIFE = 10 * 366 * 86_400  # seconds that an API key may be told to live
+
 
 class CreateUserSerializer(serializers.Serializer[Any]):
     name = StrictCharField(required=False, max_length=MAX_NAME)
@@ -21,6 +23,17 @@ class CreateUserSerializer(serializers.Serializer[Any]):
 
 class UserSerializer(serializers.Serializer[Any]):
     user_id = StrictUUIDField()
+
+
+class GenerateKeySerializer(UserSerializer):
+    expires_in = serializers.IntegerField(
+        required=False, min_value=1, max_value=MAX_LIFE, help_text="Seconds from now; without it the key lives on."
+    )
+
+
+class ApiKeysSerializer(UserSerializer):
+    after = StrictCharField(required=False, max_length=16)
+    limit = serializers.IntegerField(required=False, default=100, min_value=1, max_value=MAX_PAGE)
 
 
 class RevokeSerializer(serializers.Serializer[Any]):

@@ -26,6 +26,7 @@ from mpc.errors import Blame
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
 from vertex.errors import ApiError
+from vertex.requests import caused_by
 
 log = structlog.get_logger()
 State = ProtocolSession.State
@@ -213,7 +214,8 @@ def session_fail(
         session_material_destroy(session)
     guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
     ended: dict[str, Any] = {"state": State.FAILED, "finished_at": Now(), "lease_until": None, "fence": F("fence") + 1}
-    with transaction.atomic():
+    request = session.operation.request_id if session.operation else ""
+    with caused_by(request), transaction.atomic():
         held = ProtocolSession.objects.select_for_update().filter(guard, id=session_id, finished_at=None)
         if not held.exists():
             return False

@@ -14,8 +14,8 @@ from keys.heads import head_data, head_request
 from keys.models import Operation
 from keys.serializers.answers import EventListAnswer, HeadAnswer
 from keys.serializers.people import EventsSerializer
-from keys.views.admin import READERS, AdminView
-from keys.views.base import ApiView, valid
+from keys.views.admin import AdminView
+from keys.views.base import READERS, ApiView, valid
 from vertex.errors import ApiError
 from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, refuses
 

@@ -1,7 +1,6 @@
 """Reads of keys: metadata, export id, derived public keys."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from coincurve import PublicKey
 from drf_spectacular.utils import extend_schema
@@ -11,6 +10,7 @@ from rest_framework.response import Response
 from keys import bans, keygen_receipts, selectors
 from keys.actions import refusals_of, require
 from keys.auth import principal_in, user_in
+from keys.models import KeyShare
 from keys.receipts import Bundle
 from keys.serializers.answers import (
     EcdsaPubkeyAnswer,
@@ -24,7 +24,7 @@ from keys.serializers.answers import (
 from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
-from keys.views.base import ApiView, key_id_of, valid
+from keys.views.base import ApiView, key_id_of, paged, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
 from vertex.auth import IsAdmin, IsUser
@@ -38,13 +38,14 @@ class Keys(ApiView):
     @extend_schema(parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params.dict())
-        limit = page["limit"]
-        keys, after = selectors.page_after(
-            selectors.keys_seen_by(principal_in(request)), after=page.get("after"), limit=limit
-        )
-        following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None
-        return Response({"results": [selectors.key_metadata(key) for key in keys], "next": following})
+        rows = selectors.described(selectors.keys_seen_by(principal_in(request)))
+        return paged(request, rows, selectors.key_metadata)
+
+
+def _detail(key: KeyShare) -> dict[str, Any]:
+    """All that is said of one key."""
+    row = selectors.described(KeyShare.objects.filter(id=key.id)).get()
+    return selectors.key_metadata(row) | {"bans": bans.shown(key)}
 
 
 class Key(ApiView):
@@ -54,8 +55,7 @@ class Key(ApiView):
     @extend_schema(responses=KeyDetailAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """What may be said of a key: state, quorum, lineage, who is banned; never a secret."""
-        key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
-        return Response(selectors.key_metadata(key) | {"bans": bans.shown(key)})
+        return Response(_detail(selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))))
 
 
 class LiftBans(ApiView):
@@ -77,7 +77,7 @@ class LiftBans(ApiView):
             reason=fields["reason"],
             statement_hash=fields.get("statement_hash"),
         )
-        return Response(selectors.key_metadata(key) | {"bans": bans.shown(key)})
+        return Response(_detail(key))
 
 
 class KeygenReceipts(ApiView):

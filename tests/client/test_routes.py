@@ -133,7 +133,7 @@ TABLE: dict[str, tuple[Call[Any], str, Any]] = {
         MADE | {"key_id": "K", "private_key": "01"},
     ),
     "import_share": (
-        Vertex.import_share("ecdsa", "K", **MADE, more={"expected_pubkey": "02"}),
+        Vertex.import_share("ecdsa", "K", **MADE, expected_pubkey="02"),
         "POST /ecdsa/import/import-key-share-recipient",
         MADE | {"key_id": "K", "expected_pubkey": "02"},
     ),
@@ -145,6 +145,8 @@ TABLE: dict[str, tuple[Call[Any], str, Any]] = {
     ),
     "create_user": (Vertex.create_user("n m"), "GET /admin/create-user?name=n+m", None),
     "generate_api_key": (Vertex.generate_api_key("U"), "GET /admin/generate-api-key?user_id=U", None),
+    "users": (Vertex.users(limit=2), "GET /admin/list-users?limit=2", None),
+    "api_keys": (Vertex.api_keys("U"), "GET /admin/list-api-keys?user_id=U", None),
     "revoke_api_key": (Vertex.revoke_api_key("p"), "DELETE /admin/revoke-api-key", {"api_key": "p"}),
     "delete_user": (Vertex.delete_user("U"), "DELETE /admin/delete-user", {"user_id": "U"}),
     "system_keys": (Vertex.system_keys(), "GET /admin/list-all-system-keys", None),

@@ -204,8 +204,9 @@ def test_the_figures_of_a_cluster(cluster: Cluster) -> None:
         "batch rest 5 2-of-3",
         "reshare rest p50 2-of-3 to 3-of-5",
         "reshare pause 2-of-3",
+        "keys rest per request",
     ]
     compared = figures[4]
     assert compared.bar == pytest.approx(compared.more["single"] / rest.GAIN)
     assert compared.more["ratio"] == pytest.approx(compared.more["single"] / compared.value)
-    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, compared.bar, 4000.0, 3000.0]
+    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, compared.bar, 4000.0, 3000.0, rest.LIST_BAR]

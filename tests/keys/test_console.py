@@ -10,7 +10,19 @@ from django.urls import reverse
 
 from audit.models import Event
 from keys.auth import principal_of
-from keys.models import ApiKey, ApiUser, Approval, KeyShare, Operator, PartyIdentity, Policy, ProtocolSession, Rule
+from keys.models import (
+    ApiKey,
+    ApiUser,
+    Approval,
+    KeyShare,
+    Operator,
+    PartyIdentity,
+    Policy,
+    ProtocolSession,
+    Rule,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from keys.operators import groups_ensure
 from keys.users import user_create
 
@@ -58,6 +70,13 @@ def approval(held: KeyShare) -> Approval:
     rule = Rule.objects.create(name="by hand", kind="operator_approval")
     return Approval.objects.create(
         rule=rule, share=held, user=held.user, action="sign", request={"msg": "00ff"}, digest=bytes(32)
+    )
+
+
+def delivered(user: ApiUser, **fields: Any) -> WebhookDelivery:
+    endpoint = WebhookEndpoint.objects.create(user=user, url="https://hooks.example/", sealed_secret=SEALED)
+    return WebhookDelivery.objects.create(
+        endpoint=endpoint, event="deletion.pending", payload="{}", next_at="2030-01-01T00:00Z", **fields
     )
 
 
@@ -122,7 +141,10 @@ def test_a_viewer_changes_nothing(model: type, action: str) -> None:
     assert ApiKey.objects.count() == Event.objects.count() == 1
 
 
-@pytest.mark.parametrize("model", [Operator, ApiUser, ApiKey, Policy, Rule, Approval, KeyShare, ProtocolSession])
+@pytest.mark.parametrize(
+    "model",
+    [Operator, ApiUser, ApiKey, Policy, Rule, Approval, KeyShare, ProtocolSession, WebhookEndpoint, WebhookDelivery],
+)
 def test_rows_are_listed_but_not_edited(model: type) -> None:
     user, _ = user_create(name="treasury", owner=None, actor="admin")
     held = share(user, state="superseded", sealed_share=SEALED)
@@ -132,16 +154,9 @@ def test_rows_are_listed_but_not_edited(model: type) -> None:
     session = ProtocolSession.objects.create(
         kind="keygen", share=held, room="room", relay="http://relay", deadline="2030-01-01T00:00Z", sealed_seed=SEALED
     )
-    rows = [
-        Operator.objects.get(username="operator"),
-        user,
-        ApiKey.objects.get(),
-        policy,
-        waiting.rule,
-        waiting,
-        held,
-        session,
-    ]
+    delivery = delivered(user, state="failed", finished_at="2030-01-01T00:00Z")
+    rows = [Operator.objects.get(username="operator"), user, ApiKey.objects.get(), policy, held, session]
+    rows += [delivery.endpoint, delivery, waiting.rule, waiting]
     row = next(row for row in rows if type(row) is model)
     client = client_of("operator")
     for page in (url(model), url(model, "change", row.pk)):
@@ -153,6 +168,36 @@ def test_rows_are_listed_but_not_edited(model: type) -> None:
     if model is not ApiUser:
         assert client.get(url(model, "add")).status_code == 403
     assert type(row).objects.get(pk=row.pk).pk == row.pk
+
+
+def test_a_delivery_that_was_given_up_is_sent_again() -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    failed = delivered(user, state="failed", finished_at="2030-01-01T00:00Z", attempts=11)
+    taken = delivered(user, state="delivered", finished_at="2030-01-01T00:00Z")
+    act(client_of("viewer"), WebhookDelivery, "retry", failed)
+    assert not WebhookDelivery.objects.filter(state="pending").exists()
+    answer = act(client_of("operator"), WebhookDelivery, "retry", failed, taken)
+    assert "only a failed delivery" in answer.content.decode()
+    again = WebhookDelivery.objects.get(state="pending")
+    assert (again.id, again.attempts, again.finished_at) == (failed.id, 0, None)
+    assert Event.objects.filter(action="webhook.retried", actor="operator:operator", subject=str(failed.id)).exists()
+
+
+def test_an_endpoint_is_removed_by_operators() -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    endpoint = delivered(user).endpoint
+    act(client_of("viewer"), WebhookEndpoint, "remove", endpoint)
+    assert WebhookEndpoint.objects.exists()
+    act(client_of("operator"), WebhookEndpoint, "remove", endpoint)
+    assert not WebhookEndpoint.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+    assert Event.objects.filter(action="webhook.deleted", actor="operator:operator").exists()
+
+
+def test_an_expired_key_is_shown_as_such() -> None:
+    user_create(name="treasury", owner=None, actor="admin")
+    ApiKey.objects.update(expires_at="2020-01-01T00:00Z", last_used_at="2020-01-01T00:00Z")
+    assert ">expired<" in client_of("viewer").get(url(ApiKey)).content.decode()
 
 
 def test_a_shares_lineage_is_shown_from_the_first_generation_on() -> None:

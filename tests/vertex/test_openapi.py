@@ -17,6 +17,23 @@ from tests.api import Api
 from vertex.errors import ERROR_STATUS
 from vertex.openapi import refuses
 
+# What creates something, and what of it takes a protocol or a worker.
+CREATING = {
+    route.replace("{s}", scheme)
+    for scheme in ("ecdsa", "ed25519", "bip340")
+    for route in (
+        "get /{s}/create",
+        "post /{s}/keygen",
+        "post /{s}/sign",
+        "post /{s}/batch-sign",
+        "post /{s}/refresh",
+        "post /{s}/reshare/existing-party",
+        "post /{s}/reshare/new-party",
+        "post /{s}/reshare/departing-party",
+        "delete /{s}/delete-key-share/{key_id}",
+    )
+}
+CREATING_AT_ONCE = {"post /create-room", "get /admin/create-user", "get /admin/generate-api-key", "post /webhooks"}
 CHECKED_IN = Path(__file__).resolve().parent.parent.parent / "docs" / "openapi.json"
 
 
@@ -167,3 +184,14 @@ def test_bodies_of_a_signature_are_described_scheme_by_scheme(document: dict[str
     for scheme in ("ed25519", "bip340"):
         answer = found[f"post /{scheme}/sign"]["responses"]["200"]["content"]["application/json"]["schema"]
         assert answer == {"$ref": "#/components/schemas/SchnorrAnswer"}
+
+
+def test_what_creates_takes_an_idempotency_key_and_what_waits_a_preference(document: dict[str, Any]) -> None:
+    found = operations(document)
+    headers = {
+        route: {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
+        for route, operation in found.items()
+    }
+    assert {route for route, names in headers.items() if "Idempotency-Key" in names} == CREATING | CREATING_AT_ONCE
+    assert {route for route, names in headers.items() if "Prefer" in names} == CREATING | {"get /audit/head"}
+    assert {route for route, operation in found.items() if "202" in operation["responses"]} == CREATING

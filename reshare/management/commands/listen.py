@@ -19,6 +19,7 @@ from keys.models import ProtocolSession
 from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
+from keys.webhooks import sending as webhooks
 from relay.client import News, RelayRefused, RelayUnavailable
 from reshare import sweep as reshares
 from vertex.celery import app
@@ -130,6 +131,7 @@ def sweep_once() -> None:
     questions_forget()
     sessions.sweep()
     reshares.sweep()
+    webhooks.ask_again()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:

@@ -1,6 +1,17 @@
 """Answers, as docs/api.md and a vertex's `/schema` describe them. Bytes are hex without `0x`, times have a zone."""
 
-from vertex_client.answers.admin import Event, Head, Health, KeyLine, KeysByUser, NewApiKey, UserKeys, Version
+from vertex_client.answers.admin import (
+    ApiKey,
+    Event,
+    Head,
+    Health,
+    KeyLine,
+    KeysByUser,
+    NewApiKey,
+    User,
+    UserKeys,
+    Version,
+)
 from vertex_client.answers.common import SCHEMES, Page, Problem, Scheme
 from vertex_client.answers.keys import (
     Backup,
@@ -25,6 +36,7 @@ from vertex_client.answers.webhooks import Delivery, DeliveryId, NewWebhook, Web
 
 __all__ = [
     "SCHEMES",
+    "ApiKey",
     "Backup",
     "Begun",
     "Decision",
@@ -58,6 +70,7 @@ __all__ = [
     "SchnorrPublicKey",
     "SchnorrSignature",
     "Signature",
+    "User",
     "UserKeys",
     "Version",
     "Webhook",

@@ -12,6 +12,31 @@ class NewApiKey:
 
     user_id: str
     api_key: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class User:
+    """`keys`: how many shares it has or had; `api_keys`: how many it can use now."""
+
+    user_id: str
+    name: str
+    owner: str | None
+    keys: int
+    api_keys: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """An API key by its public part."""
+
+    api_key: str
+    user_id: str
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vertex_client.answers import Event, Head, Health, KeysByUser, NewApiKey, Page, UserKeys, Version
+from vertex_client.answers import ApiKey, Event, Head, Health, KeysByUser, NewApiKey, Page, User, UserKeys, Version
 from vertex_client.calls import Call, Route, given
 from vertex_client.decoding import nothing, read
 
@@ -28,6 +28,18 @@ class AdminRoutes:
         """A further API key of a user, told this once; `expires_in` seconds."""
         query = given(user_id=user_id, expires_in=expires_in)
         return Call("GET", "/admin/generate-api-key", read(NewApiKey), query=query, as_admin=True, creates=True)
+
+    @Route
+    def users(self, *, limit: int | None = None, after: str | None = None) -> Call[Page[User]]:
+        """All users, in order of creation."""
+        query = given(limit=limit, after=after)
+        return Call("GET", "/admin/list-users", read(Page[User]), query=query, as_admin=True, idempotent=True)
+
+    @Route
+    def api_keys(self, user_id: str, *, limit: int | None = None, after: str | None = None) -> Call[Page[ApiKey]]:
+        """A user's API keys, by their public parts, the revoked and expired ones too."""
+        query = given(user_id=user_id, limit=limit, after=after)
+        return Call("GET", "/admin/list-api-keys", read(Page[ApiKey]), query=query, as_admin=True, idempotent=True)
 
     @Route
     def revoke_api_key(self, api_key: str, *, user_id: str | None = None) -> Call[None]:

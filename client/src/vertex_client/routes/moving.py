@@ -1,7 +1,7 @@
 """Private keys and shares that leave or enter: full export, import, backup. Secrets are in no `repr`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from vertex_client.answers import Backup, KeyId, PrivateKey, Scheme
 from vertex_client.calls import Call, Route, given, path
@@ -30,18 +30,24 @@ class MovingRoutes:
         threshold: int,
         keygen_ids: Sequence[str],
         room_uuid: str,
-        more: Mapping[str, Any] | None = None,
+        key_format: Literal["seed", "scalar"] | None = None,
+        chain_code: str | None = None,
+        relay_address: str | None = None,
     ) -> Call[None]:
-        """The party that has a private key deals shares of it. `more`: further fields of the vertex's `/schema`."""
-        body = {
-            "key_id": key_id,
-            "private_key": private_key,
-            "num_parties": num_parties,
-            "threshold": threshold,
-            "keygen_ids": list(keygen_ids),
-            "room_uuid": room_uuid,
-        }
-        return Call("POST", path(scheme, "import", "key-importer"), nothing, body | dict(more or {}))
+        """The party that has a private key (32 bytes, hex) deals shares of it. `key_format`: what an Ed25519 one is, a
+        seed by default. `chain_code`: 32 bytes, hex; without it a fresh one."""
+        body = given(
+            key_id=key_id,
+            private_key=private_key,
+            num_parties=num_parties,
+            threshold=threshold,
+            keygen_ids=list(keygen_ids),
+            room_uuid=room_uuid,
+            key_format=key_format,
+            chain_code=chain_code,
+            relay_address=relay_address,
+        )
+        return Call("POST", path(scheme, "import", "key-importer"), nothing, body, creates=True)
 
     @Route
     def import_share(
@@ -53,17 +59,22 @@ class MovingRoutes:
         threshold: int,
         keygen_ids: Sequence[str],
         room_uuid: str,
-        more: Mapping[str, Any] | None = None,
+        importer_keygen_id: str | None = None,
+        expected_pubkey: str | None = None,
+        relay_address: str | None = None,
     ) -> Call[None]:
-        """A party that receives its share of an imported key. `more`: further fields of the vertex's `/schema`."""
-        body = {
-            "key_id": key_id,
-            "num_parties": num_parties,
-            "threshold": threshold,
-            "keygen_ids": list(keygen_ids),
-            "room_uuid": room_uuid,
-        }
-        return Call("POST", path(scheme, "import", "import-key-share-recipient"), nothing, body | dict(more or {}))
+        """A party that receives its share of an imported key; what it expects of dealer and key is checked."""
+        body = given(
+            key_id=key_id,
+            num_parties=num_parties,
+            threshold=threshold,
+            keygen_ids=list(keygen_ids),
+            room_uuid=room_uuid,
+            importer_keygen_id=importer_keygen_id,
+            expected_pubkey=expected_pubkey,
+            relay_address=relay_address,
+        )
+        return Call("POST", path(scheme, "import", "import-key-share-recipient"), nothing, body, creates=True)
 
     @Route
     def backup_share(self, scheme: Scheme, key_id: str) -> Call[Backup]:

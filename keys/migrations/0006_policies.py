@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0004_rooms'),
+        ('keys', '0005_webhooks'),
     ]
 
     operations = [
