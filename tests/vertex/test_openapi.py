@@ -33,7 +33,15 @@ CREATING = {
         "delete /{s}/delete-key-share/{key_id}",
     )
 }
-CREATING_AT_ONCE = {"post /create-room", "get /admin/create-user", "get /admin/generate-api-key", "post /webhooks"}
+CREATING_AT_ONCE = {
+    "post /admin/policies/add-built-in-rule",
+    "post /admin/policies/add-external-rule",
+    "post /admin/policies/create-policy",
+    "post /create-room",
+    "get /admin/create-user",
+    "get /admin/generate-api-key",
+    "post /webhooks",
+}
 CHECKED_IN = Path(__file__).resolve().parent.parent.parent / "docs" / "openapi.json"
 
 
