@@ -20,6 +20,8 @@ TONES = {
     "failed": "bad",
     "aborted": "bad",
     "revoked": "bad",
+    "denied": "bad",
+    "approved": "good",
     "leaving": "bad",
     "departing": "bad",
     "exists": "warn",

@@ -13,7 +13,7 @@ from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.services import session_cancel, session_open, telling_the_room
 from keys.signed import Item
-from keys.signing import check_request, sign_request, what_to_sign
+from keys.signing import check_request, sign_request
 from vertex.errors import ApiError
 
 MAX_SHARED = 200  # requests of a batch times counterparties, in one room: what a relay carries for it
@@ -54,16 +54,7 @@ def _rooms_of_their_own(
         room, relay_address = str(fields["room_uuid"]), fields.get("relay_address")
         try:
             with telling_the_room(room, relay_address):
-                sign_request(
-                    user=user,
-                    operation=part,
-                    key_id=fields["key_id"],
-                    scheme=scheme,
-                    room_uuid=room,
-                    relay_address=relay_address,
-                    deadline=deadline,
-                    **what_to_sign(scheme, fields),
-                )
+                sign_request(user=user, operation=part, scheme=scheme, fields=fields, deadline=deadline)
         except ApiError as error:
             with transaction.atomic():
                 operations.finish(operation_id=part.id, error=error)
@@ -111,7 +102,7 @@ def _checked(
         raise ApiError("batch_too_large", f"in one room, requests times counterparties are at most {MAX_SHARED}")
     for fields in requests:
         try:
-            checked = check_request(key=key, **what_to_sign(scheme, fields))
+            checked = check_request(key=key, fields=fields)
         except ApiError as error:
             items.append({"error": error.body})
         else:

@@ -152,7 +152,7 @@ def respond(operation: Operation, wanted: Preference, *, cancel: Callable[[UUID]
         headers = {"Location": location, "Preference-Applied": "respond-async"}
         return Response({"operation_id": str(operation.id)}, status=202, headers=headers)
     if operation.state == State.PENDING:
-        _wait(operation.id, seconds=wanted.seconds)
+        wait_for(operation.id, seconds=wanted.seconds)
         operation.refresh_from_db()
     if operation.state == State.PENDING:
         cancel(operation.id)
@@ -199,7 +199,7 @@ def finish(
         return False
     operation_finished(operation_id)
     # Whoever waits reads the row when its time is over, should Redis not answer.
-    transaction.on_commit(lambda: _wake(operation_id), robust=True)
+    transaction.on_commit(lambda: wake(operation_id), robust=True)
     _gather(operation_id)
     return True
 
@@ -270,14 +270,16 @@ def _list(operation_id: UUID) -> str:
     return f"{settings.VERTEX_NAME}:operation:{operation_id}"
 
 
-def _wake(operation_id: UUID) -> None:
+def wake(operation_id: UUID) -> None:
+    """Wake whoever waits for this id, now or within the next minutes."""
     with liveness.connection().pipeline(transaction=True) as pipeline:
         pipeline.rpush(_list(operation_id), b"1")
         pipeline.expire(_list(operation_id), _WAKE_TTL)
         pipeline.execute()
 
 
-def _wait(operation_id: UUID, *, seconds: float) -> None:
+def wait_for(operation_id: UUID, *, seconds: float) -> None:
+    """Until `wake` was called for this id, at most so long; holds no database connection meanwhile."""
     connection.close()
     name = _list(operation_id)
     _blocking().blmove(name, name, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]

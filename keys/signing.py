@@ -5,7 +5,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -17,6 +16,8 @@ from keys.actions import require
 from keys.hashes import digest_of
 from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import ApiUser, KeyShare, Operation, PairState, ProtocolSession
+from keys.policies.asked import plain
+from keys.policies.check import policy_check
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
@@ -44,53 +45,35 @@ class Checked:
     said: dict[str, Any]
 
 
-def check_request(
-    *,
-    key: KeyShare,
-    path: tuple[int, ...],
-    digest: bytes | None = None,
-    message: bytes = b"",
-    tweak: bytes | None = None,
-) -> Checked:
-    """Whether this share signs this: what every request passes, alone or in a batch. Raises ApiError.
+def check_request(*, key: KeyShare, fields: dict[str, Any]) -> Checked:
+    """Whether this share signs this: what every request passes, alone or in a batch. ``fields`` as validated.
 
-    ``digest`` is what ECDSA signs. The other schemes sign ``message`` itself; the event log knows it by its SHA-256.
+    Raises ApiError. Not inside a transaction: rule servers are asked. ECDSA signs a digest, the other schemes the
+    message itself, which the event log knows by its SHA-256.
     """
+    path, message = list(fields.get("derivation_path") or ()), fields["msg"]
+    hashed = scheme_of(key.scheme).pairwise
+    digest = digest_of(message, fields["hash_algo"]) if hashed else hashlib.sha256(message).digest()
     require(key, "sign")
-    said = {"digest": (digest or hashlib.sha256(message).digest()).hex(), "path": list(path)}
-    asked = {"message": message.hex(), "tweak": tweak.hex() if tweak is not None else None}
-    return Checked(said if digest is not None else said | asked, said)
-
-
-def what_to_sign(scheme: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `check_request` that a request's fields are for this scheme. Raises ApiError."""
-    path = fields.get("derivation_path") or ()
-    if scheme_of(scheme).pairwise:
-        return {"path": path, "digest": digest_of(fields["msg"], fields["hash_algo"])}
-    return {"path": path, "message": fields["msg"], "tweak": fields.get("tweak")}
+    policy_check(key=key, action="sign", fields=fields)
+    said = {"digest": digest.hex(), "path": path}
+    asked = {"message": message.hex(), "tweak": plain(fields.get("tweak"))}
+    return Checked(said if hashed else said | asked, said)
 
 
 def sign_request(
-    *,
-    user: ApiUser,
-    operation: Operation,
-    key_id: UUID,
-    scheme: str,
-    room_uuid: str,
-    relay_address: str | None,
-    deadline: datetime,
-    **what: Any,
+    *, user: ApiUser, operation: Operation, scheme: str, fields: dict[str, Any], deadline: datetime
 ) -> None:
-    """Join the room of a signature; a worker starts when it is full. ``what``: see `check_request`. Raises ApiError."""
-    key = key_of(user=user, key_id=key_id, scheme=scheme)
-    checked = check_request(key=key, **what)
+    """Join the room of a signature; a worker starts when it is full. ``fields`` as validated. Raises ApiError."""
+    key = key_of(user=user, key_id=fields["key_id"], scheme=scheme)
+    checked = check_request(key=key, fields=fields)
     session_open(
         kind="sign",
         share=key,
         operation=operation,
         params=checked.params,
-        relay_url=resolve(relay_address),
-        room=room_uuid,
+        relay_url=resolve(fields.get("relay_address")),
+        room=str(fields["room_uuid"]),
         min_size=key.threshold or 0,
         max_size=len(key.parties),
         deadline=deadline,

@@ -5,13 +5,14 @@ from celery import shared_task
 
 from keys.create import key_create_task
 from keys.heads import head_task
+from keys.policies.external import question_task
 from keys.sessions.worker import work
 from keys.webhooks.sending import send_task
 from vertex.liveness import reconciled
 
 log = structlog.get_logger()
 
-__all__ = ["head_task", "key_create_task", "send_task", "session_run"]
+__all__ = ["head_task", "key_create_task", "question_task", "send_task", "session_run"]
 
 
 @shared_task(name="keys.session_run")

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from keys.models import Scheme
-from keys.views import admin, audit, keys, operations, protocols, rooms, webhooks
+from keys.views import admin, audit, keys, operations, policies, protocols, rooms, webhooks
 
 SCHEMES = tuple(Scheme)
 
@@ -44,6 +44,22 @@ urlpatterns = [
     path("admin/delete-user", admin.DeleteUser.as_view()),
     path("admin/list-all-system-keys", admin.ListSystemKeys.as_view()),
     path("admin/list-all-user-keys", admin.ListUserKeys.as_view()),
+    path("admin/policies/add-external-rule", policies.AddExternalRule.as_view()),
+    path("admin/policies/add-built-in-rule", policies.AddBuiltInRule.as_view()),
+    path("admin/policies/list-all-rules", policies.ListRules.as_view()),
+    path("admin/policies/delete-rule", policies.DeleteRule.as_view()),
+    path("admin/policies/create-policy", policies.CreatePolicy.as_view()),
+    path("admin/policies/list-all-policies", policies.ListPolicies.as_view()),
+    path("admin/policies/delete-policy", policies.DeletePolicy.as_view()),
+    path("admin/policies/add-rule-to-policy", policies.AddRule.as_view()),
+    path("admin/policies/remove-rule-from-policy", policies.RemoveRule.as_view()),
+    path("admin/policies/attach-policy-to-key", policies.AttachPolicy.as_view()),
+    path("admin/policies/detach-policy-from-key", policies.DetachPolicy.as_view()),
+    path("admin/policies/set-default-user-policy", policies.DefaultPolicy.as_view()),
+    path("policies/evaluate", policies.Evaluate.as_view()),
+    path("approvals", policies.Approvals.as_view()),
+    path("approvals/<str:approval_id>/approve", policies.DecideApproval.as_view(approve=True)),
+    path("approvals/<str:approval_id>/deny", policies.DecideApproval.as_view()),
     path("webhooks", webhooks.Webhooks.as_view()),
     path("webhooks/<str:webhook_id>", webhooks.Webhook.as_view()),
     path("webhooks/<str:webhook_id>/deliveries", webhooks.Deliveries.as_view()),

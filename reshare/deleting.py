@@ -10,6 +10,7 @@ from audit import services as audit
 from keys import operations
 from keys.actions import AGAIN, VOTE, require
 from keys.models import ApiUser, KeyShare, Operation
+from keys.policies.check import policy_check
 from keys.selectors import key_of
 from keys.sessions.services import in_flight
 from reshare import orders, sharing_orders
@@ -23,10 +24,16 @@ from vertex.requests import caused_by
 State = KeyShare.State
 
 
-@transaction.atomic
 def delete_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme: str) -> None:
     """The user's word that its share dies; a worker erases it, or casts the vote. Raises ApiError."""
     found = key_of(user=user, key_id=key_id, scheme=scheme)
+    if require(found, "delete") != AGAIN:
+        policy_check(key=found, action="delete", fields={"key_id": found.id})
+    _begin(user, operation, found)
+
+
+@transaction.atomic
+def _begin(user: ApiUser, operation: Operation, found: KeyShare) -> None:
     key = KeyShare.objects.select_for_update(of=("self",)).select_related("identity").get(id=found.id)
     word = require(key, "delete")
     actor = f"user:{user.id}"

@@ -60,7 +60,7 @@ def _documented(serializer: type[Serializer[Any]], *refusals: str) -> Callable[[
     return both
 
 
-_OF_A_QUORUM = ("bad_n_and_t_params", *refusals_of("reshare"))
+_OF_A_QUORUM = ("bad_n_and_t_params", "policy_validation_failed", *refusals_of("reshare"))
 _OF_A_VOTE = ("not_found", "already_voted", "deletion_not_ready", "policy_validation_failed")
 
 

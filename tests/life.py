@@ -182,20 +182,14 @@ class Vertex:
         assert [operation.state for operation in operations] == ["done"] * len(parties), operations[0].result
         return parties
 
-    def ask_sign(self, party: Party, room: str, signed: bytes = bytes(32), **more: Any) -> Operation:
+    def ask_sign(
+        self, party: Party, room: str, signed: bytes = bytes(32), path: tuple[int, ...] = (), **more: Any
+    ) -> Operation:
         """``signed``: the digest, or what Ed25519 and BIP340 sign."""
         operation, scheme = self.operation(party), party.share.scheme
-        what = {"digest" if scheme == "ecdsa" else "message": signed, "path": (), **more}
-        sign_request(
-            user=party.user,
-            operation=operation,
-            key_id=party.key_id,
-            scheme=scheme,
-            room_uuid=room,
-            relay_address=None,
-            deadline=operation.deadline,
-            **what,
-        )
+        fields = {"key_id": party.key_id, "room_uuid": room, "msg": signed, "hash_algo": "none", **more}
+        fields["derivation_path"] = path
+        sign_request(user=party.user, operation=operation, scheme=scheme, fields=fields, deadline=operation.deadline)
         return operation
 
     def sign(self, parties: list[Party], signed: bytes = bytes(range(32)), **more: Any) -> list[Operation]:

@@ -50,6 +50,7 @@ _SHARED = {
 }
 _TAGS = {
     "create-room": "rooms",
+    "approvals": "policies",
     "identity-pubkey": "audit",
     "version": "health",
     "metrics": "health",

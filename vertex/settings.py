@@ -66,6 +66,9 @@ VERTEX_PROXIES: int = env.int("VERTEX_PROXIES", default=0)
 VERTEX_WEBHOOK_HOSTS: list[str] = env.list("VERTEX_WEBHOOK_HOSTS", default=[])
 VERTEX_SWEEP: float = env.float("VERTEX_SWEEP", default=2.0)
 VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
+# Seconds that a rule server may take to answer, and that an operator's approval waits for the call it was given for.
+VERTEX_RULE_TIMEOUT: float = env.float("VERTEX_RULE_TIMEOUT", default=5.0)
+VERTEX_APPROVAL_LIFE: int = env.int("VERTEX_APPROVAL_LIFE", default=3_600)
 VERTEX_STORE_BY: int = env.int("VERTEX_STORE_BY", default=120)
 VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
 # When an alarm is raised: seconds from a commit to completion, and from completion to the last old share's erasure.
@@ -209,6 +212,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "rooms", "description": "Where the parties of a protocol meet."},
         {"name": "operations", "description": "Asynchronous calls."},
         {"name": "admin", "description": "API users and their keys; for admins."},
+        {"name": "policies", "description": "What rules would say to a call; calls that wait for an operator."},
         {"name": "audit", "description": "The event log and its signed head; for admins."},
         {"name": "webhooks", "description": "Who is told of events, and what it was told."},
         {"name": "health", "description": "Probes, metrics, version."},

@@ -1,4 +1,4 @@
-"""Operators, API users, their tokens and policies. A token is shown once, in the answer to the request that made it."""
+"""Operators, API users and their tokens. A token is shown once, in the answer to the request that made it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ from unfold.decorators import display
 from audit.console import ReadOnlyAdmin
 from audit.labels import badge, short
 from keys import users
-from keys.models import ApiKey, ApiUser, Operator, Policy
+from keys.models import ApiKey, ApiUser, Operator
 from vertex.errors import ApiError
 
 
@@ -163,11 +163,3 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if key.revoked_at:
             return badge("revoked")
         return badge("expired" if key.expires_at and key.expires_at <= timezone.now() else "active")
-
-
-@admin.register(Policy)
-class PolicyAdmin(ReadOnlyAdmin):
-    list_display = ["name", "id", "confirms_deletion", "created_at"]
-    fields = ["name", "id", "confirms_deletion", "created_at"]
-    readonly_fields = fields
-    search_fields = ["name"]

@@ -3,6 +3,7 @@
 from keys.models.heads import PeerHead
 from keys.models.node import Node
 from keys.models.people import ApiKey, ApiUser, Operator, Policy
+from keys.models.policies import Approval, Rule, RuleCount, RuleRequest
 from keys.models.receipts import Receipt, Statement
 from keys.models.sessions import Operation, ProtocolSession, SessionMessage
 from keys.models.shares import KeyShare, PairState, PartyIdentity, Scheme, ShareExport
@@ -11,6 +12,7 @@ from keys.models.webhooks import WebhookDelivery, WebhookEndpoint
 __all__ = [
     "ApiKey",
     "ApiUser",
+    "Approval",
     "KeyShare",
     "Node",
     "Operation",
@@ -21,6 +23,9 @@ __all__ = [
     "Policy",
     "ProtocolSession",
     "Receipt",
+    "Rule",
+    "RuleCount",
+    "RuleRequest",
     "Scheme",
     "SessionMessage",
     "ShareExport",

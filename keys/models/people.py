@@ -22,6 +22,7 @@ class Policy(models.Model):
     name = models.CharField(max_length=200, unique=True)
     # Deletions of shares under this policy are confirmed without an operator (scheduled refreshes).
     confirms_deletion = models.BooleanField(default=False)
+    rules = models.ManyToManyField("keys.Rule", related_name="policies", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

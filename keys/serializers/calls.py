@@ -33,7 +33,7 @@ class KeygenSerializer(IdListMixin, RoomSerializer):
 class SignSerializer(RoomSerializer):
     msg = HexField()
     derivation_path = PathField(required=False, allow_null=True)
-    # For a rule server; kept nowhere.
+    # For rule servers; kept only while one is asked.
     extra_data = HexField(required=False, allow_null=True)
 
 

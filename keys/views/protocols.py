@@ -34,12 +34,12 @@ from keys.serializers.calls import (
     KeygenSerializer,
 )
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.signing import sign_request, what_to_sign
+from keys.signing import sign_request
 from keys.views.base import ApiView, valid
 from vertex.auth import IsUser
 from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
 
-SIGN_REFUSALS = ("key_id_not_exists", "executor_result", *refusals_of("sign"))
+SIGN_REFUSALS = ("key_id_not_exists", "executor_result", "policy_validation_failed", *refusals_of("sign"))
 
 
 class Create(ApiView):
@@ -105,12 +105,9 @@ class Sign(ApiView):
                 sign_request(
                     user=user_in(request),
                     operation=operation,
-                    key_id=fields["key_id"],
                     scheme=self.scheme,
-                    room_uuid=str(fields["room_uuid"]),
-                    relay_address=fields.get("relay_address"),
+                    fields=fields,
                     deadline=deadline,
-                    **what_to_sign(self.scheme, fields),
                 )
 
         return operations.perform(request, action=f"{self.scheme}.sign", start=start, cancel=_cancel)

@@ -164,9 +164,26 @@ TABLE: dict[str, tuple[Call[Any], str, Any]] = {
         f"POST {POLICIES}/add-external-rule",
         {"name": "n", "url": "u", "pubkey": "p", "jwt_alg": "ES256"},
     ),
+    "add_built_in_rule": (
+        Vertex.add_built_in_rule(name="n", kind="rate", parameters={"calls": 1, "seconds": 60}),
+        f"POST {POLICIES}/add-built-in-rule",
+        {"name": "n", "kind": "rate", "parameters": {"calls": 1, "seconds": 60}},
+    ),
     "list_rules": (Vertex.list_rules(), f"GET {POLICIES}/list-all-rules", None),
     "delete_rule": (Vertex.delete_rule("r"), f"DELETE {POLICIES}/delete-rule", {"rule_id": "r"}),
-    "create_policy": (Vertex.create_policy("n"), f"POST {POLICIES}/create-policy", {"name": "n"}),
+    "create_policy": (
+        Vertex.create_policy("n", ["r"]),
+        f"POST {POLICIES}/create-policy",
+        {"name": "n", "rules": ["r"]},
+    ),
+    "evaluate_policies": (
+        Vertex.evaluate_policies("K", "sign", {"msg": "00"}),
+        "POST /policies/evaluate",
+        {"key_id": "K", "action": "sign", "request": {"msg": "00"}},
+    ),
+    "approvals": (Vertex.approvals(limit=5), "GET /approvals?limit=5", None),
+    "approve": (Vertex.approve("I", reason="known"), "POST /approvals/I/approve", {"reason": "known"}),
+    "deny": (Vertex.deny("I"), "POST /approvals/I/deny", {}),
     "list_policies": (Vertex.list_policies(), f"GET {POLICIES}/list-all-policies", None),
     "delete_policy": (Vertex.delete_policy("p"), f"DELETE {POLICIES}/delete-policy", {"policy_id": "p"}),
     "add_rule_to_policy": (

@@ -28,7 +28,23 @@ from audit.models import Deletion, Event
 from audit.services import events as appending
 from keys import create, keygen, node, operators, receipts, signing, users, witness
 from keys.keystore import keystore
-from keys.models import ApiUser, KeyShare, Operation, Operator, PairState, ProtocolSession, Receipt, Statement
+from keys.models import (
+    ApiUser,
+    Approval,
+    KeyShare,
+    Operation,
+    Operator,
+    PairState,
+    Policy,
+    ProtocolSession,
+    Receipt,
+    Rule,
+    Statement,
+)
+from keys.policies import approvals
+from keys.policies import services as policies
+from keys.policies.asked import Asked
+from keys.policies.check import policy_check
 from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
@@ -349,6 +365,84 @@ def head_conflict() -> Act:
     return lambda: witness._compare(witness.PeerHead.objects.get(number=2).id)
 
 
+def new_rule(kind: str = "operator_approval", **parameters: Any) -> Rule:
+    return policies.built_in_rule_add(name=kind, kind=kind, parameters=parameters, actor="admin")
+
+
+def new_policy(*rules: Rule) -> Policy:
+    return policies.policy_create(name="p", rules=[rule.id for rule in rules], actor="admin")
+
+
+def bound(rule: Rule, *, asked: bool = False) -> KeyShare:
+    """A share under a policy of this rule; with a call that waits for an operator."""
+    old_quorum()
+    share = old_share("a")
+    policies.policy_of_key(key_id=share.id, policy_id=new_policy(rule).id, actor="admin")
+    share.refresh_from_db()
+    if asked:
+        approvals.request(Asked.of(share, "delete", {}), rule)
+    return share
+
+
+def deletion_checked(share: KeyShare) -> Act:
+    return lambda: policy_check(key=share, action="delete", fields={})
+
+
+def rule_deleted() -> Act:
+    rule = new_rule()
+    return lambda: policies.rule_delete(rule_id=rule.id, actor="admin")
+
+
+def policy_deleted() -> Act:
+    policy = new_policy()
+    return lambda: policies.policy_delete(policy_id=policy.id, actor="admin")
+
+
+def rule_put_in() -> Act:
+    rule, policy = new_rule(), new_policy()
+    return lambda: policies.rule_to_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
+
+
+def rule_taken_out() -> Act:
+    rule = new_rule()
+    policy = new_policy(rule)
+    return lambda: policies.rule_from_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
+
+
+def policy_attached() -> Act:
+    old_quorum()
+    share, policy = old_share("a"), new_policy()
+    return lambda: policies.policy_of_key(key_id=share.id, policy_id=policy.id, actor="admin")
+
+
+def policy_detached() -> Act:
+    share = bound(new_rule())
+    return lambda: policies.policy_of_key(key_id=share.id, policy_id=None, actor="admin")
+
+
+def policy_of_user() -> Act:
+    someone, policy = user(), new_policy()
+    return lambda: policies.policy_of_user(user_id=someone.id, policy_id=policy.id, actor="admin")
+
+
+def approval_asked() -> Act:
+    return deletion_checked(bound(new_rule()))
+
+
+def approval_decided(*, approve: bool) -> Act:
+    new_operator()
+    bound(new_rule(), asked=True)
+    waiting = Approval.objects.get()
+    return lambda: approvals.decide(approval_id=waiting.id, approve=approve, actor="operator:approver")
+
+
+def approval_used() -> Act:
+    new_operator()
+    share = bound(new_rule(), asked=True)
+    approvals.decide(approval_id=Approval.objects.get().id, approve=True, actor="operator:approver")
+    return deletion_checked(share)
+
+
 CALLED: dict[str, Callable[[], Act]] = {
     "user.created": lambda: lambda: users.user_create(name="x", owner=None, actor="admin"),
     "api_key.created": api_key_created,
@@ -381,6 +475,20 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.deletion_asked": deletion_asked,
     "identity.destroyed": identity_destroyed,
     "keystore.rotated": keystore_rotated,
+    "rule.added": lambda: new_rule,
+    "rule.deleted": rule_deleted,
+    "policy.created": lambda: new_policy,
+    "policy.deleted": policy_deleted,
+    "policy.rule_added": rule_put_in,
+    "policy.rule_removed": rule_taken_out,
+    "policy.attached": policy_attached,
+    "policy.detached": policy_detached,
+    "policy.of_user": policy_of_user,
+    "policy.denied": lambda: deletion_checked(bound(new_rule("allowed_actions", actions=["sign"]))),
+    "approval.asked": approval_asked,
+    "approval.approved": lambda: approval_decided(approve=True),
+    "approval.denied": lambda: approval_decided(approve=False),
+    "approval.used": approval_used,
 }
 # A ban destroys the pair's key before it says so, and what was stored stays stored: both err on the safe side.
 # So does an identity's; nobody needs another word of it.

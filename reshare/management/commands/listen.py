@@ -16,6 +16,7 @@ from django.db import connection, connections
 
 from keys import create, heads
 from keys.models import ProtocolSession
+from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
 from keys.webhooks import sending as webhooks
@@ -127,6 +128,7 @@ def sweep_once() -> None:
         return
     create.ask_again()
     heads.ask_again()
+    questions_forget()
     sessions.sweep()
     reshares.sweep()
     webhooks.ask_again()

@@ -1,8 +1,9 @@
-"""Policies and rules. Rules differ in their fields: answers are JSON as the vertex gives it."""
+"""Policies, rules and approvals. Rules differ in their fields: answers are JSON as the vertex gives it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vertex_client.calls import Call, Route, given
+from vertex_client.calls import Call, Route, given, path
 from vertex_client.decoding import nothing
 
 
@@ -23,12 +24,17 @@ def _any(data: Any) -> Any:
 
 
 class PolicyRoutes:
-    """All of these are an admin's."""
+    """All of these are an admin's, `evaluate_policies` and `approvals` a user's too."""
 
     @Route
     def add_external_rule(self, *, name: str, url: str, pubkey: str, jwt_alg: str) -> Call[Any]:
         """A rule that a server decides: `pubkey` is its PEM, `jwt_alg` is `ES256` or `RS256`."""
         return _post("add-external-rule", name=name, url=url, pubkey=pubkey, jwt_alg=jwt_alg)
+
+    @Route
+    def add_built_in_rule(self, *, name: str, kind: str, parameters: Mapping[str, Any] | None = None) -> Call[Any]:
+        """A rule that the vertex decides by itself; each kind has parameters of its own."""
+        return _post("add-built-in-rule", name=name, kind=kind, parameters=dict(parameters or {}))
 
     @Route
     def list_rules(self) -> Call[Any]:
@@ -41,9 +47,12 @@ class PolicyRoutes:
         return _delete("delete-rule", rule_id=rule_id)
 
     @Route
-    def create_policy(self, name: str) -> Call[Any]:
-        """An empty policy; it passes until it has rules."""
-        return _post("create-policy", name=name)
+    def create_policy(
+        self, name: str, rules: Sequence[str] | None = None, *, confirms_deletion: bool | None = None
+    ) -> Call[Any]:
+        """A policy of these rules; it passes if all of them do."""
+        listed = None if rules is None else list(rules)
+        return _post("create-policy", name=name, rules=listed, confirms_deletion=confirms_deletion)
 
     @Route
     def list_policies(self) -> Call[Any]:
@@ -80,3 +89,26 @@ class PolicyRoutes:
         """What all keys of a user must pass; None for nothing."""
         body = {"user_id": user_id, "policy_id": policy_id}
         return Call("POST", "/admin/policies/set-default-user-policy", _any, body, as_admin=True)
+
+    @Route
+    def evaluate_policies(self, key_id: str, action: str, request: Mapping[str, Any] | None = None) -> Call[Any]:
+        """What each rule would say to a call with this body now; nothing is counted and no operator is asked."""
+        body = {"key_id": key_id, "action": action, "request": dict(request or {})}
+        return Call("POST", "/policies/evaluate", _any, body, idempotent=True)
+
+    @Route
+    def approvals(self, *, limit: int | None = None, after: str | None = None) -> Call[Any]:
+        """The caller's calls that wait, or waited, for an operator; all for admins."""
+        return Call("GET", "/approvals", _any, query=given(limit=limit, after=after), idempotent=True)
+
+    @Route
+    def approve(self, approval_id: str, *, reason: str | None = None, statement_hash: str | None = None) -> Call[Any]:
+        """Admin: the call passes once, when it is repeated soon."""
+        body = given(reason=reason, statement_hash=statement_hash)
+        return Call("POST", path("approvals", approval_id, "approve"), _any, body, as_admin=True)
+
+    @Route
+    def deny(self, approval_id: str, *, reason: str | None = None, statement_hash: str | None = None) -> Call[Any]:
+        """Admin: the same call is refused for a while."""
+        body = given(reason=reason, statement_hash=statement_hash)
+        return Call("POST", path("approvals", approval_id, "deny"), _any, body, as_admin=True)
