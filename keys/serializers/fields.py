@@ -26,6 +26,15 @@ class StrictCharField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class UrlField(StrictCharField):
+    """A URL for this vertex to call; whoever uses it checks scheme and host."""
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        pattern = r"^https?://[^\s/?#@]+(/[^\s#]*)?$"
+        set_override(self, "field", {"type": "string", "maxLength": max_length, "pattern": pattern})
+
+
 class StrictIntegerField(serializers.IntegerField):
     """A JSON integer."""
 

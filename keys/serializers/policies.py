@@ -17,6 +17,7 @@ from keys.serializers.fields import (
     StrictBooleanField,
     StrictCharField,
     StrictUUIDField,
+    UrlField,
 )
 from keys.serializers.shown import Hex
 
@@ -25,7 +26,7 @@ MAX_URL, MAX_PEM, MAX_RULES = 2000, 8000, 100
 
 class ExternalRuleSerializer(serializers.Serializer[Any]):
     name = StrictCharField(max_length=MAX_NAME)
-    url = StrictCharField(max_length=MAX_URL)
+    url = UrlField(max_length=MAX_URL)
     pubkey = StrictCharField(max_length=MAX_PEM, help_text="PEM: EC on P-256, or RSA of 2048 bits and more.")
     jwt_alg = serializers.ChoiceField(choices=ALGORITHMS)
 

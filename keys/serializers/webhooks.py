@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from keys.models import WebhookDelivery
-from keys.serializers.fields import StrictCharField
+from keys.serializers.fields import UrlField
 from keys.webhooks.events import EVENTS, TEST
 
 
@@ -19,7 +19,7 @@ class EventField(serializers.ChoiceField):
 
 
 class WebhookSerializer(serializers.Serializer[Any]):
-    url = StrictCharField(max_length=500)
+    url = UrlField(max_length=500)
     events = serializers.ListField(
         child=EventField(choices=EVENTS, error_messages={"invalid_choice": "Not a known event."}),
         required=False,

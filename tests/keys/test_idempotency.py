@@ -1,5 +1,6 @@
 """The same Idempotency-Key and body: the same answer, once; with another body: refused."""
 
+import time
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ def test_a_call_that_found_no_relay_may_be_repeated_as_it_was(vertex: Vertex, lo
     body |= {"others_keygen_ids": [b.keygen_id]}
     asked = {"idempotency_key": "k", "prefer": "respond-async"}
     if lost == "its answer":
-        vertex.relay.rooms[body["room_uuid"]].joined.append(a.identity.hex())
+        vertex.relay.join(body["room_uuid"], party=a.identity.hex(), until=int(time.time()) + 60)
     vertex.relay.down = RelayUnavailable("no answer")
     refused = caller.call("POST /ecdsa/keygen", body, **asked)
     assert error_of(refused) == (503, "not_ready")

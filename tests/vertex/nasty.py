@@ -46,7 +46,7 @@ HEADERS = {
     "host": ("evil.example", "a b", "", "[::1", "localhost:99999999"),
 }
 # For patterns: the first that fits.
-CANDIDATES = (encode_keygen_id(bytes(range(32))), "00" * 32, "00", "m/0", "1", "x")
+CANDIDATES = (encode_keygen_id(bytes(range(32))), "00" * 32, "00", "m/0", "1", "x", "https://rules.example/answer")
 
 
 def example(schema: dict[str, Any]) -> Any:
