@@ -13,7 +13,10 @@ from urllib.parse import quote
 import jsonschema_rs
 import pytest
 from coincurve import PrivateKey
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from nacl.bindings import crypto_scalarmult_ed25519_base_noclamp
+from pytest_django import Settings
 
 from keys.models import KeyShare, Operation, PartyIdentity
 from keys.sessions import rooms, services
@@ -27,6 +30,12 @@ from tests.vertex.nasty import BODIES, HEADERS, TEXTS, VALUES, example, with_fie
 from vertex.celery import app
 
 ONE = bytes([1, *bytes(31)])
+PEM = (
+    ec.derive_private_key(1, ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 POINTS = {
     "ecdsa": PrivateKey(bytes(31) + b"\x01").public_key.format(),
     "ed25519": crypto_scalarmult_ed25519_base_noclamp(ONE),
@@ -89,11 +98,13 @@ class World:
             "name": str(self.reshare.id),
             "operation_id": str(self.operation.id),
             "user_id": str(uuid.uuid4()),
+            "pubkey": PEM,
         }
 
 
 @pytest.fixture
-def world(alice: Api, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(alice: Api, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> World:
+    settings.VERTEX_WEBHOOK_HOSTS = ["rules.example"]
     relay = MemoryRelay()
     for module in (services, rooms, views):
         monkeypatch.setattr(module, "relay", lambda url: relay)
