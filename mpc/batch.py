@@ -137,7 +137,7 @@ def _item(
     return frost_in(channel, share, item, own)
 
 
-class _ItemRng:
+class _ItemRng(Confidential):
     """The session's randomness, under an item's own labels."""
 
     def __init__(self, rng: Rng, index: int) -> None:

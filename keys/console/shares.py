@@ -65,7 +65,7 @@ class KeyShareAdmin(ReadOnlyAdmin):
                 raise PermissionDenied
             form = self._word(share, request.POST)
             if form.is_valid() and password_holds(request, form, subject=str(share.id)):
-                self._lift(request, share, form.cleaned_data)
+                self._decided(request, share, form.cleaned_data)
                 return HttpResponseRedirect(request.path)
             if not request.user.is_authenticated:
                 return HttpResponseRedirect(request.path)
@@ -98,7 +98,7 @@ class KeyShareAdmin(ReadOnlyAdmin):
         }
 
     @staticmethod
-    def _lift(request: HttpRequest, share: KeyShare, said: dict[str, Any]) -> None:
+    def _decided(request: HttpRequest, share: KeyShare, said: dict[str, Any]) -> None:
         try:
             done = bans.lift(
                 key_id=share.id,

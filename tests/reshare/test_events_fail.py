@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as configured
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -40,6 +40,8 @@ from keys.models import (
     Receipt,
     Rule,
     Statement,
+    WebhookDelivery,
+    WebhookEndpoint,
 )
 from keys.policies import approvals
 from keys.policies import services as policies
@@ -49,6 +51,7 @@ from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
+from keys.webhooks import endpoints, sending
 from mpc.errors import Abort, Blame
 from mpc.sign import Signature
 from reshare import reconcile
@@ -388,6 +391,28 @@ def deletion_checked(share: KeyShare) -> Act:
     return lambda: policy_check(key=share, action="delete", fields={})
 
 
+def webhook(user: ApiUser | None = None) -> WebhookEndpoint:
+    url = "https://hooks.example/vertex"
+    with override_settings(VERTEX_WEBHOOK_HOSTS=["hooks.example"]):
+        return endpoints.endpoint_create(url=url, events=[], user=user, actor="admin")[0]
+
+
+def webhook_deleted() -> Act:
+    endpoint = webhook()
+    return lambda: endpoints.endpoint_delete(endpoint=endpoint, actor="admin")
+
+
+def webhook_disabled() -> Act:
+    endpoint = webhook()
+    return transaction.atomic(lambda: sending._disable(endpoint))
+
+
+def webhook_retried() -> Act:
+    delivery = endpoints.endpoint_test(endpoint=webhook())
+    WebhookDelivery.objects.update(state="failed", finished_at=timezone.now())
+    return lambda: endpoints.delivery_retry(delivery_id=delivery.id, actor="admin")
+
+
 def rule_deleted() -> Act:
     rule = new_rule()
     return lambda: policies.rule_delete(rule_id=rule.id, actor="admin")
@@ -475,6 +500,10 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.deletion_asked": deletion_asked,
     "identity.destroyed": identity_destroyed,
     "keystore.rotated": keystore_rotated,
+    "webhook.created": lambda: webhook,
+    "webhook.deleted": webhook_deleted,
+    "webhook.disabled": webhook_disabled,
+    "webhook.retried": webhook_retried,
     "rule.added": lambda: new_rule,
     "rule.deleted": rule_deleted,
     "policy.created": lambda: new_policy,
