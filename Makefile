@@ -2,15 +2,19 @@
 PYTHON ?= python3
 PARTIES ?= 5
 MINUTES ?= 30
+EXAMPLES ?= 30
+SEED ?= 1
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+# The client is a package of its own, used from where it lies.
+export PYTHONPATH := $(CURDIR)/client/src
 
 # What reads the settings without a server: a database that isn't there, a key that signs nothing.
 WITHOUT_SERVERS := DATABASE_URL=postgresql://lint@%2Fnonexistent/lint REDIS_URL=redis://localhost \
 	VERTEX_SECRET_KEY=lint VERTEX_DB_POOL=0
 
-.PHONY: install demo test model cluster bench coverage mutants faults soak load lint format lock clean
+.PHONY: install demo test model cluster bench coverage mutants faults soak fuzz load lint schema format lock clean
 
 install: $(INSTALLED)
 
@@ -51,6 +55,10 @@ faults: $(INSTALLED)
 soak: $(INSTALLED)
 	@exec $(PY) -m tests.faults.soak --minutes $(MINUTES)
 
+# schemathesis at length; SEED=n for other requests.
+fuzz: $(INSTALLED)
+	VERTEX_FUZZ_EXAMPLES=$(EXAMPLES) VERTEX_FUZZ_SEED=$(SEED) $(PY) -m pytest -q --timeout=3600 tests/fuzz
+
 load: $(INSTALLED)
 	@exec $(PY) -m tests.faults.load
 
@@ -60,6 +68,11 @@ lint: $(INSTALLED)
 	$(WITHOUT_SERVERS) $(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(WITHOUT_SERVERS) $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+
+# The OpenAPI document as a file, for clients and reviews; a test fails where it differs from what a vertex serves.
+schema: $(INSTALLED)
+	$(WITHOUT_SERVERS) $(PY) -W ignore::RuntimeWarning manage.py spectacular \
+		--validate --fail-on-warn --format openapi-json --file docs/openapi.json
 
 format: $(INSTALLED)
 	$(PY) -m ruff check --fix .

@@ -94,7 +94,7 @@ class Vertex:
         # Bound here and handed over: nobody can take the port between finding and using it.
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self.port))
+            self._bind(listener)
             listener.listen(256)
             self.port = listener.getsockname()[1]
             gunicorn = python("-m", "gunicorn", "vertex.wsgi", "--bind", f"fd://{listener.fileno()}")
@@ -103,6 +103,18 @@ class Vertex:
             # Where gunicorn touches a file at each turn of its loop.
             touched = ["--worker-tmp-dir", str(TMPFS)] if TMPFS.is_dir() else []
             self._spawn(WEB, [*gunicorn, *threads, *rest, *touched], pass_fds=[listener.fileno()])
+
+    def _bind(self, listener: socket.socket) -> None:
+        """To the earlier port if there was one: a killed web's last process may take a moment to let go of it."""
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while True:
+            try:
+                listener.bind(("127.0.0.1", self.port))
+                return
+            except OSError:
+                if not self.port or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def command(self, process: str, argv: list[str | Path]) -> list[str | Path]:
         """The command line of a process; the fault tests put something in front of it."""

@@ -29,6 +29,7 @@ _NOT_COMPLETE = "reshare_not_complete"
 _CONFLICT = "reshare_conflict"
 _SUPERSEDED = "share_superseded"
 _ERASED = "share_erased"
+_SUSPENDED: frozenset[Action] = frozenset({"sign", "reshare", "export", "backup"})  # what a suspended share does not do
 
 # Columns as in ACTIONS, but for `backup`, which answers as `export` does.
 # `keygen` is a share that its key generation left quarantined: not yet stored by all.
@@ -58,9 +59,17 @@ def standing(key: KeyShare) -> str:
     return key.state
 
 
+def refusals_of(action: Action) -> tuple[str, ...]:
+    """The error types of `require` for this action, in whatever state."""
+    words = {row[action] for row in TABLE.values()} & ERROR_STATUS.keys()
+    if action in _SUSPENDED:
+        words.add(_CONFLICT)
+    return tuple(sorted(words))
+
+
 def require(key: KeyShare, action: Action) -> str:
     """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
-    if key.suspended and action in ("sign", "reshare", "export", "backup"):
+    if key.suspended and action in _SUSPENDED:
         raise ApiError(_CONFLICT, f"this share is suspended until an operator decides: {key.suspended}")
     word = TABLE[standing(key)][action]
     if word == OK and key.exported_at and action in _ENDED_BY_EXPORT:

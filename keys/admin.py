@@ -3,16 +3,22 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from keys.console.people import ApiKeyAdmin, ApiUserAdmin, OperatorAdmin, PolicyAdmin
+from keys.console.people import ApiKeyAdmin, ApiUserAdmin, OperatorAdmin
+from keys.console.policies import ApprovalAdmin, PolicyAdmin, RuleAdmin
 from keys.console.shares import KeyShareAdmin, ProtocolSessionAdmin
+from keys.console.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
 __all__ = [
     "ApiKeyAdmin",
     "ApiUserAdmin",
+    "ApprovalAdmin",
     "KeyShareAdmin",
     "OperatorAdmin",
     "PolicyAdmin",
     "ProtocolSessionAdmin",
+    "RuleAdmin",
+    "WebhookDeliveryAdmin",
+    "WebhookEndpointAdmin",
 ]
 
 # What a group may do is keys.operators' alone.

@@ -18,6 +18,7 @@ from keys import operations
 from keys.actions import require
 from keys.boxes import BoxClosed, seal
 from keys.models import ApiUser, KeyShare, Operation, ShareExport
+from keys.policies.check import policy_check
 from keys.selectors import key_of
 from keys.sessions.worker import EXPECTED, api_error
 from keys.shares import identity_open, share_open
@@ -67,10 +68,11 @@ def backup_mode() -> str:
 
 
 def backup_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme: str, answer_to: bytes) -> None:
-    """Hand the export of a share to a worker. Raises ApiError."""
+    """Hand the export of a share to a worker. Raises ApiError. Not inside a transaction: rule servers are asked."""
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     require(key, "backup")
     backup_mode()
+    policy_check(key=key, action="backup", fields={"key_id": key.id})
     arguments = [str(operation.id), str(key.id), answer_to.hex()]
     transaction.on_commit(lambda: app.send_task("keys.backup_export", args=arguments, queue="life"))
 

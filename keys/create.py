@@ -11,6 +11,7 @@ from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, Operation, PartyIdentity
 from keys.selectors import keygen_id
 from keys.shares import identity_create
+from vertex.requests import caused_by
 
 
 def key_request(*, operation: Operation, scheme: str) -> None:
@@ -46,7 +47,8 @@ def key_create(*, operation_id: UUID, scheme: str) -> KeyShare | None:
         return None
     identity = identity_create()
     try:
-        return _create(operation, operation.user, identity, scheme)
+        with caused_by(operation.request_id):
+            return _create(operation, operation.user, identity, scheme)
     except BaseException:  # not written, or not recorded: nothing remains in the keystore either
         keystore().keys.destroy(identity.data_key or "")
         raise

@@ -16,6 +16,7 @@ from keys import operations
 from keys.actions import require
 from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, ShareExport
+from keys.policies.check import policy_check
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
@@ -44,7 +45,9 @@ def export_request(
     answer_to: bytes,
 ) -> None:
     """Join the room of an export; a worker starts when it is full. ``answer_to``: the waiting view's key (32 bytes), to
-    which the private key is sealed where this party is the recipient. Raises ApiError."""
+    which the private key is sealed where this party is the recipient. Raises ApiError. Not inside a transaction: rule
+    servers are asked.
+    """
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     require(key, "export")
     try:
@@ -53,6 +56,8 @@ def export_request(
         raise ApiError("bad_request_params", f"export_to: {error}") from error
     if recipient not in key.parties:
         raise ApiError("bad_request_params", "export_to: not the export id of a party of this key")
+    fields = {"key_id": key.id, "export_to": export_to, "room_uuid": room_uuid, "relay_address": relay_address}
+    policy_check(key=key, action="export", fields=fields)
     session_open(
         kind="export",
         share=key,

@@ -4,6 +4,9 @@ It signs heads of the audit log (and requests to rule servers). A JWT's signing 
 statement with ``{``: neither can be taken for the other.
 """
 
+from typing import Any
+
+import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
@@ -59,6 +62,11 @@ def sign_audit_head() -> AuditHead:
 def sign(message: bytes) -> bytes:
     """Worker: ECDSA P-256 over SHA-256, DER. `message` is what the module's docstring names, nothing else."""
     return _private_key().sign(message, ec.ECDSA(SHA256()))
+
+
+def sign_jwt(claims: dict[str, Any]) -> str:
+    """Worker: a JWT of these claims under ES256."""
+    return jwt.encode(claims, _private_key(), algorithm="ES256")
 
 
 def _private_key() -> ec.EllipticCurvePrivateKey:

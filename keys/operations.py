@@ -22,13 +22,15 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import boxes
+from keys import boxes, clock
 from keys.auth import principal_in
 from keys.boxes import AnswerKey
 from keys.models import Operation
+from keys.webhooks.events import operation_finished
 from mpc.hashing import TH
 from vertex import liveness
 from vertex.errors import ApiError
+from vertex.requests import request_id
 
 State = Operation.State
 MAX_KEY = 200  # characters of an Idempotency-Key
@@ -48,7 +50,7 @@ class Preference:
     @property
     def deadline(self) -> datetime:
         """The end of the protocol's time."""
-        return timezone.now() + timedelta(seconds=self.seconds)
+        return clock.now() + timedelta(seconds=self.seconds)
 
 
 def preference(request: Request) -> Preference:
@@ -101,14 +103,14 @@ def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, An
     All in one transaction, so that a repeated call finds all or nothing.
     """
     with transaction.atomic():
-        operation, fresh = begin(request, action=action, deadline=timezone.now())
+        operation, fresh = begin(request, action=action, deadline=clock.now())
         if not fresh:
             return answer(operation)
         given, repeatable = make()
         if operation.idempotency_key is None:
             operation.delete()
         else:
-            finish(operation_id=operation.id, result=repeatable)
+            _end(operation.id, result=repeatable)
     return Response(given)
 
 
@@ -124,6 +126,7 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
         action=action,
         idempotency_key=name,
         request_digest=_digest(request, action),
+        request_id=request_id(),
         deadline=deadline,
     )
     if name is None:
@@ -138,7 +141,9 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
 
 
 def _digest(request: Request, action: str) -> bytes:
-    parts = (request.data, request.query_params.lists(), request.parser_context["kwargs"])
+    # A GET's body means nothing and is not looked at.
+    data = {} if request.method == "GET" else request.data
+    parts = (data, request.query_params.lists(), request.parser_context["kwargs"])
     key = settings.SECRET_KEY.encode()  # a request may hold a secret that could be guessed
     return TH(
         "request", key, action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts)
@@ -159,9 +164,10 @@ def respond(
     """The answer once there is one; 202 at once for who prefers that; `executor_result` when the time is over."""
     if operation.state == State.PENDING and wanted.respond_async:
         location = f"/operations/{operation.id}"
-        return Response({"operation_id": str(operation.id)}, status=202, headers={"Location": location})
+        headers = {"Location": location, "Preference-Applied": "respond-async"}
+        return Response({"operation_id": str(operation.id)}, status=202, headers=headers)
     if operation.state == State.PENDING:
-        _wait(operation.id, seconds=wanted.seconds)
+        wait_for(operation.id, seconds=wanted.seconds)
         operation.refresh_from_db()
     if operation.state == State.PENDING:
         cancel(operation.id)
@@ -195,30 +201,80 @@ def _sealed(operation: Operation) -> str | None:
     return operation.result.get(SEALED) if isinstance(operation.result, dict) else None
 
 
-def finish(*, operation_id: UUID, result: dict[str, Any] | None = None, error: ApiError | None = None) -> bool:
-    """End a pending operation, inside the caller's transaction; waiters wake on commit. False when it had ended."""
+def split(operation: Operation, *, parts: int) -> list[Operation]:
+    """The parts of a batch: operations of their own, whose answers become the batch's once the last has ended."""
+    return Operation.objects.bulk_create(
+        Operation(
+            parent=operation,
+            index=index,
+            user=operation.user,
+            caller=operation.caller,
+            action=operation.action,
+            deadline=operation.deadline,
+        )
+        for index in range(parts)
+    )
+
+
+@transaction.atomic(savepoint=False)
+def finish(
+    *,
+    operation_id: UUID,
+    result: dict[str, Any] | list[dict[str, Any]] | None = None,
+    error: ApiError | None = None,
+) -> bool:
+    """End a pending operation, inside the caller's transaction; waiters wake on commit, and webhooks tell of it. False
+    when it had ended.
+
+    The last part of a batch ends the batch. One that ended as `not_ready` did nothing and may be repeated: its
+    Idempotency-Key is free again, or the repeated call would get the same refusal for ever.
+    """
+    if not _end(operation_id, result=result, error=error):
+        return False
+    operation_finished(operation_id)
+    # Whoever waits reads the row when its time is over, should Redis not answer.
+    transaction.on_commit(lambda: wake(operation_id), robust=True)
+    _gather(operation_id)
+    return True
+
+
+def _end(
+    operation_id: UUID,
+    *,
+    result: dict[str, Any] | list[dict[str, Any]] | None = None,
+    error: ApiError | None = None,
+) -> bool:
+    freed = {"idempotency_key": None} if error and error.retry_after is not None else {}
     rows = Operation.objects.filter(id=operation_id, state=State.PENDING).update(
+        **freed,
         state=State.FAILED if error else State.DONE,
         status=error.status if error else 200,
         result=error.body if error else result or {},
         finished_at=timezone.now(),
     )
-    if rows:
-        # Whoever waits reads the row when its time is over, should Redis not answer.
-        transaction.on_commit(lambda: _wake(operation_id), robust=True)
     return bool(rows)
 
 
+def _gather(part_id: UUID) -> None:
+    """Of parts that end at once the one that gets the batch's lock last sees all others ended."""
+    batch = Operation.objects.select_for_update(of=("self",)).filter(parts=part_id, state=State.PENDING).first()
+    if batch is None or batch.parts.filter(state=State.PENDING).exists():
+        return
+    ended = batch.parts.order_by("index").values_list("state", "result")
+    answers = [{"Signature" if state == State.DONE else "Error": result} for state, result in ended]
+    finish(operation_id=batch.id, result=answers)
+
+
 def expire() -> int:
-    """For the sweep: end operations whose work was lost with a process; those with a session end with that."""
-    overdue = Operation.objects.filter(state=State.PENDING, session=None, deadline__lt=Now())
+    """For the sweep: end operations whose work was lost with a process; others end with their sessions or parts."""
+    overdue = Operation.objects.filter(state=State.PENDING, session=None, parts=None, deadline__lt=Now())
     error = ApiError("executor_result", "it was not finished in time")
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
 
 
 def unattended(*, action_suffix: str) -> list[Operation]:
     """For the sweep: the oldest pending calls of an action that is one task, sent some time ago and maybe lost."""
-    now = timezone.now()
+    now = clock.now()
     sent = now - timedelta(seconds=max(1.0, settings.VERTEX_SWEEP))
     pending = Operation.objects.filter(state=State.PENDING, session=None, created_at__lt=sent, deadline__gt=now)
     return list(pending.filter(action__endswith=action_suffix).order_by("created_at")[:MAX_AGAIN])
@@ -248,14 +304,16 @@ def _list(operation_id: UUID) -> str:
     return f"{settings.VERTEX_NAME}:operation:{operation_id}"
 
 
-def _wake(operation_id: UUID) -> None:
+def wake(operation_id: UUID) -> None:
+    """Wake whoever waits for this id, now or within the next minutes."""
     with liveness.connection().pipeline(transaction=True) as pipeline:
         pipeline.rpush(_list(operation_id), b"1")
         pipeline.expire(_list(operation_id), _WAKE_TTL)
         pipeline.execute()
 
 
-def _wait(operation_id: UUID, *, seconds: float) -> None:
+def wait_for(operation_id: UUID, *, seconds: float) -> None:
+    """Until `wake` was called for this id, at most so long; holds no database connection meanwhile."""
     connection.close()
     name = _list(operation_id)
     _blocking().blmove(name, name, seconds, "LEFT", "RIGHT")  # type: ignore[arg-type]

@@ -1,17 +1,36 @@
 """Reads: keys as their owners and admins may see them."""
 
+from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db.models import Model, Q, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
 from keys.auth import TokenPrincipal
-from keys.models import ApiUser, KeyShare
+from keys.models import ApiKey, ApiUser, KeyShare
 from mpc.identity import encode_keygen_id
 from mpc.schemes import scheme_of
 from vertex.errors import ApiError
 
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Model | dict[str, Any])
+_DESCRIBED = (
+    "id",
+    "user_id",
+    "scheme",
+    "state",
+    "generation",
+    "gid",
+    "public_key",
+    "threshold",
+    "parties",
+    "predecessor_id",
+    "policy_id",
+    "created_at",
+    "activated_at",
+    "erased_at",
+)
 
 
 def key_of(*, user: ApiUser, key_id: UUID, scheme: str | None = None) -> KeyShare:
@@ -26,8 +45,13 @@ def key_seen_by(principal: TokenPrincipal, *, key_id: UUID) -> KeyShare:
 
 def keys_seen_by(principal: TokenPrincipal) -> QuerySet[KeyShare]:
     """All keys that this principal may read about."""
-    keys = KeyShare.objects.select_related("identity").prefetch_related("successors")
-    return keys.filter(user=principal.user) if principal.user else keys
+    return KeyShare.objects.filter(user=principal.user) if principal.user else KeyShare.objects.all()
+
+
+def described(keys: QuerySet[KeyShare]) -> QuerySet[KeyShare, dict[str, Any]]:
+    """Keys as `key_metadata` takes them: in one query, without what is sealed, and no rows of models made of it."""
+    newer = KeyShare.objects.filter(predecessor=OuterRef("pk")).order_by("created_at", "pk")
+    return keys.values(*_DESCRIBED, public=F("identity__public"), newer=ArraySubquery(newer.values("pk")))
 
 
 def _only(keys: QuerySet[KeyShare], *, key_id: UUID, scheme: str | None) -> KeyShare:
@@ -39,15 +63,30 @@ def _only(keys: QuerySet[KeyShare], *, key_id: UUID, scheme: str | None) -> KeyS
     return key
 
 
-def page_after(rows: QuerySet[M], *, after: UUID | None, limit: int) -> tuple[list[M], UUID | None]:
-    """A page in order of creation, and the id that the next page comes after (None at the end)."""
+def page_after(rows: QuerySet[Any, M], *, after: Any, limit: int) -> tuple[list[M], Any]:
+    """A page in order of creation, and the primary key that the next page comes after (None at the end)."""
     if after is not None:
-        last = rows.filter(id=after).values_list("created_at", flat=True).first()
+        last = rows.filter(pk=after).values_list("created_at", flat=True).first()
         if last is None:
             raise ApiError("bad_request_params", "after: there is no such row")
-        rows = rows.filter(Q(created_at__gt=last) | Q(created_at=last, id__gt=after))
-    found = list(rows.order_by("created_at", "id")[: limit + 1])
-    return found[:limit], found[limit - 1].pk if len(found) > limit else None
+        rows = rows.filter(Q(created_at__gt=last) | Q(created_at=last, pk__gt=after))
+    found = list(rows.order_by("created_at", "pk")[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    last_one: Any = found[limit - 1]
+    return found[:limit], last_one["id"] if isinstance(last_one, dict) else last_one.pk
+
+
+def users_counted() -> QuerySet[ApiUser]:
+    """Users with `key_count` and `api_key_count`: their shares, and the API keys that open something now."""
+    usable = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user=OuterRef("pk"), revoked_at=None)
+    shares = KeyShare.objects.filter(user=OuterRef("pk"))
+    return ApiUser.objects.select_related("owner").annotate(key_count=_count(shares), api_key_count=_count(usable))
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    counted = rows.order_by().values("user").annotate(counted=Count("pk")).values("counted")
+    return Coalesce(Subquery(counted), 0)
 
 
 def keygen_id(key: KeyShare) -> str:
@@ -55,27 +94,33 @@ def keygen_id(key: KeyShare) -> str:
     return encode_keygen_id(bytes(key.identity.public))
 
 
-def key_metadata(key: KeyShare) -> dict[str, Any]:
-    """What may be said of a key: never a secret."""
+def key_metadata(key: dict[str, Any]) -> dict[str, Any]:
+    """What may be said of a key (a row of `described`): never a secret."""
     return {
-        "key_id": str(key.id),
-        "keygen_id": keygen_id(key),
-        "user_id": str(key.user_id),
-        "scheme": key.scheme,
-        "state": key.state,
-        "generation": key.generation,
-        "gid": _hex(key.gid),
-        "public_key": shown_key(key.scheme, key.public_key),
-        "threshold": key.threshold,
-        "num_parties": len(key.parties) or None,
-        "parties": [encode_keygen_id(bytes.fromhex(party)) for party in key.parties],
-        "old_key_id": str(key.predecessor_id) if key.predecessor_id else None,
-        "new_key_ids": [str(successor.id) for successor in key.successors.all()],
-        "policy_id": str(key.policy_id) if key.policy_id else None,
-        "created_at": key.created_at,
-        "activated_at": key.activated_at,
-        "erased_at": key.erased_at,
+        "key_id": key["id"],
+        "keygen_id": _as_text(bytes(key["public"])),
+        "user_id": key["user_id"],
+        "scheme": key["scheme"],
+        "state": key["state"],
+        "generation": key["generation"],
+        "gid": _hex(key["gid"]),
+        "public_key": shown_key(key["scheme"], key["public_key"]),
+        "threshold": key["threshold"],
+        "num_parties": len(key["parties"]) or None,
+        "parties": [_as_text(bytes.fromhex(party)) for party in key["parties"]],
+        "old_key_id": key["predecessor_id"],
+        "new_key_ids": key["newer"],
+        "policy_id": key["policy_id"],
+        "created_at": key["created_at"],
+        "activated_at": key["activated_at"],
+        "erased_at": key["erased_at"],
     }
+
+
+@lru_cache(maxsize=4096)
+def _as_text(public: bytes) -> str:
+    """A keygen id; lists name the same parties again and again."""
+    return encode_keygen_id(public)
 
 
 def shown_key(scheme: str, public_key: bytes | memoryview | None) -> str | None:

@@ -1,10 +1,10 @@
 """Signing: the request, and what a worker does with the session. It is never replayed and never retried."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
@@ -13,59 +13,72 @@ from django.utils import timezone
 from audit import services as audit
 from keys import operations
 from keys.actions import require
+from keys.hashes import digest_of
 from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import ApiUser, KeyShare, Operation, PairState, ProtocolSession
+from keys.policies.asked import plain
+from keys.policies.check import policy_check
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import leave, session_open
 from keys.shares import identity_open, pairs_open, share_open
+from keys.signed import batch_answer, batch_of, is_batch, request_of, signature_answer, told_of, without_messages
+from mpc.batch import batch_sign
 from mpc.errors import Abort, Blame, CheckFailed
-from mpc.frost.signing import FrostRequest, frost_sign
+from mpc.frost.signing import frost_sign
 from mpc.protocol import Checkpoint, Protocol, Release, Rng
 from mpc.schemes import scheme_of
-from mpc.sign import Begin, PairCheck, Signature, SignRequest, sign
+from mpc.sign import Begin, PairCheck, SignRequest, sign
 
 log = structlog.get_logger()
 State = KeyShare.State
 MAY_SIGN = (State.ACTIVE, State.RETIRING)
 
 
-def sign_request(
-    *,
-    user: ApiUser,
-    operation: Operation,
-    key_id: UUID,
-    scheme: str,
-    path: tuple[int, ...],
-    room_uuid: str,
-    relay_address: str | None,
-    deadline: datetime,
-    digest: bytes | None = None,
-    message: bytes = b"",
-    tweak: bytes | None = None,
-) -> None:
-    """Join the room of a signature; a worker starts when it is full. Raises ApiError.
+@dataclass(frozen=True)
+class Checked:
+    """One request that may be signed. ``params``: what a worker signs; ``said``: what the event log says of it."""
 
-    ``digest`` is what ECDSA signs. The other schemes sign ``message`` itself; the event log knows it by its SHA-256.
+    params: dict[str, Any]
+    said: dict[str, Any]
+
+
+def check_request(*, key: KeyShare, fields: dict[str, Any]) -> Checked:
+    """Whether this share signs this: what every request passes, alone or in a batch. ``fields`` as validated.
+
+    Raises ApiError. Not inside a transaction: rule servers are asked. ECDSA signs a digest, the other schemes the
+    message itself, which the event log knows by its SHA-256.
     """
-    key = key_of(user=user, key_id=key_id, scheme=scheme)
+    path, message = list(fields.get("derivation_path") or ()), fields["msg"]
+    hashed = scheme_of(key.scheme).pairwise
+    digest = digest_of(message, fields["hash_algo"]) if hashed else hashlib.sha256(message).digest()
     require(key, "sign")
-    said = {"digest": (digest or hashlib.sha256(message).digest()).hex(), "path": list(path)}
-    asked = {"message": message.hex(), "tweak": tweak.hex() if tweak is not None else None}
+    policy_check(key=key, action="sign", fields=fields)
+    said = {"digest": digest.hex(), "path": path}
+    asked = {"message": message.hex(), "tweak": plain(fields.get("tweak"))}
+    return Checked(said if hashed else said | asked, said)
+
+
+def sign_request(
+    *, user: ApiUser, operation: Operation, scheme: str, fields: dict[str, Any], deadline: datetime
+) -> None:
+    """Join the room of a signature; a worker starts when it is full. ``fields`` as validated. Raises ApiError."""
+    key = key_of(user=user, key_id=fields["key_id"], scheme=scheme)
+    checked = check_request(key=key, fields=fields)
     session_open(
         kind="sign",
         share=key,
         operation=operation,
-        params=said if digest is not None else said | asked,
-        relay_url=resolve(relay_address),
-        room=room_uuid,
+        params=checked.params,
+        relay_url=resolve(fields.get("relay_address")),
+        room=str(fields["room_uuid"]),
         min_size=key.threshold or 0,
         max_size=len(key.parties),
         deadline=deadline,
         actor=f"user:{user.id}",
-        data=said,
+        data=checked.said,
     )
 
 
@@ -75,13 +88,17 @@ class SignKind(SessionKind):
     durable: ClassVar[bool] = False
     run_for: ClassVar[timedelta] = timedelta(seconds=30)
 
-    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Signature | bytes]:
+    def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[Any]:
         key = session.share
         require(key, "sign")
         me, share = identity_open(key.identity), share_open(key)
-        if scheme_of(key.scheme).pairwise:
-            return sign(me, share, pairs_open(key), _ecdsa_request(session), rng)
-        return frost_sign(me, share, _frost_request(session), rng)
+        pairs = pairs_open(key) if scheme_of(key.scheme).pairwise else {}
+        if is_batch(session):
+            return batch_sign(me, share, pairs, batch_of(session), rng)
+        request = request_of(session, session.params)
+        if isinstance(request, SignRequest):
+            return sign(me, share, pairs, request, rng)
+        return frost_sign(me, share, request, rng)
 
     def checkpoint(self, session: ProtocolSession, lease: Lease, checkpoint: Checkpoint) -> Any:
         if isinstance(checkpoint, Begin):
@@ -89,7 +106,7 @@ class SignKind(SessionKind):
         if isinstance(checkpoint, PairCheck):
             return pair_check(session.share, checkpoint)
         if isinstance(checkpoint, Release):
-            return release(session, lease, checkpoint.peers)
+            return release(session, lease, checkpoint.peers, checkpoint.items)
         return super().checkpoint(session, lease, checkpoint)
 
     def blamed(self, session: ProtocolSession, blame: Blame) -> None:
@@ -101,56 +118,28 @@ class SignKind(SessionKind):
                 if (row := rows.filter(peer=culprit).first()) is not None:
                     ban(row, reason=blame.reason)
 
-    def finish(self, session: ProtocolSession, lease: Lease, result: Signature | bytes) -> None:
-        answer = _answer(result)
+    def finish(self, session: ProtocolSession, lease: Lease, result: Any) -> None:
+        batch = is_batch(session)
+        results = list(result) if batch else [result]
+        missed = [index for index, each in enumerate(results) if isinstance(each, Abort)]
+        signed = [index for index in range(len(results)) if index not in missed]
         with transaction.atomic():
             ended = {"state": ProtocolSession.State.DONE, "finished_at": timezone.now(), "lease_until": None}
-            lease.update(**ended, params=_without_message(session))
+            lease.update(**ended, params=without_messages(session))
             if session.operation_id:
+                answer = batch_answer(session, results) if batch else signature_answer(result)
                 operations.finish(operation_id=session.operation_id, result=answer)
-            audit.record(
-                action="sign.done",
-                actor="system",
-                subject=str(session.share_id),
-                data={"session": str(session.id), "digest": session.params["digest"]},
+            audit.record_each(
+                action="sign.done", actor="system", subject=str(session.share_id), data=told_of(session, signed)
+            )
+            audit.record_each(
+                action="sign.failed", actor="system", subject=str(session.share_id), data=told_of(session, missed)
             )
         leave(session)
 
     def failed(self, session: ProtocolSession) -> bool:
-        ProtocolSession.objects.filter(id=session.id).update(params=_without_message(session))
+        ProtocolSession.objects.filter(id=session.id).update(params=without_messages(session))
         return False
-
-
-def _without_message(session: ProtocolSession) -> dict[str, Any]:
-    """A session's parameters once it has ended: the message is the caller's, its digest says which one it was."""
-    return {name: value for name, value in session.params.items() if name != "message"}
-
-
-def _ecdsa_request(session: ProtocolSession) -> SignRequest:
-    return SignRequest(
-        room=session.room,
-        size=session.room_size or 0,
-        digest=bytes.fromhex(session.params["digest"]),
-        path=tuple(session.params["path"]),
-    )
-
-
-def _frost_request(session: ProtocolSession) -> FrostRequest:
-    tweak = session.params["tweak"]
-    return FrostRequest(
-        room=session.room,
-        size=session.room_size or 0,
-        message=bytes.fromhex(session.params["message"]),
-        path=tuple(session.params["path"]),
-        tweak=bytes.fromhex(tweak) if tweak is not None else None,
-    )
-
-
-def _answer(result: Signature | bytes) -> dict[str, Any]:
-    """As the routes give it."""
-    if isinstance(result, bytes):
-        return {"signature": result.hex()}
-    return {"r": f"{result.r:064x}", "s": f"{result.s:064x}", "v": result.v, "der": result.der.hex()}
 
 
 def begin(lease: Lease, sid: bytes) -> None:
@@ -213,17 +202,13 @@ def bans_finish() -> None:
         PairState.objects.filter(id=row.id).update(data_key=None)
 
 
-def release(session: ProtocolSession, lease: Lease, peers: Collection[bytes] = ()) -> None:
-    """Before a signature share leaves: the share still signs and no signer is banned, recorded under the row's lock."""
+def release(session: ProtocolSession, lease: Lease, peers: Collection[bytes] = (), items: Sequence[int] = (0,)) -> None:
+    """Before a signature share leaves: the share still signs and no signer is banned, recorded under the row's lock.
+    Of a batch for all ``items`` at once."""
     with transaction.atomic():
         key = KeyShare.objects.select_for_update(of=("self",), no_key=True).get(id=session.share_id)
         require(key, "sign")
         if any(banned(row) for row in key.pairs.filter(peer__in=list(peers)).defer("sealed")):
             raise Abort("a signer was banned by another session meanwhile")
         lease.update(round=4)
-        audit.record(
-            action="sign.released",
-            actor="system",
-            subject=str(key.id),
-            data={"session": str(session.id), "digest": session.params["digest"]},
-        )
+        audit.record_each(action="sign.released", actor="system", subject=str(key.id), data=told_of(session, items))

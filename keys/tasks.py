@@ -7,12 +7,22 @@ from keys.backup import backup_export
 from keys.boxes import box_renew
 from keys.create import key_create_task
 from keys.heads import head_task
+from keys.policies.external import question_task
 from keys.sessions.worker import work
+from keys.webhooks.sending import send_task
 from vertex.liveness import reconciled
 
 log = structlog.get_logger()
 
-__all__ = ["backup_export", "box_renew", "head_task", "key_create_task", "session_run"]
+__all__ = [
+    "backup_export",
+    "box_renew",
+    "head_task",
+    "key_create_task",
+    "question_task",
+    "send_task",
+    "session_run",
+]
 
 
 @shared_task(name="keys.session_run")

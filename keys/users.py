@@ -1,6 +1,7 @@
 """API users and their keys: writes. A token is shown once, by whoever called; here only its hash stays."""
 
 import secrets
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -29,14 +30,15 @@ def user_create(*, name: str | None, owner: Operator | None, actor: str) -> tupl
 
 
 @transaction.atomic
-def api_key_create(*, user_id: UUID, actor: str) -> str:
-    """A further API key of a user: the token."""
+def api_key_create(*, user_id: UUID, actor: str, expires_at: datetime | None = None) -> str:
+    """A further API key of a user: the token. After `expires_at` it opens nothing."""
     # Locked, so that a deletion of the user and this see each other.
     user = ApiUser.objects.select_for_update().filter(id=user_id).first()
     if user is None:
         raise ApiError("user_id_not_exists", "there is no such user")
-    key, token = _issue(user=user)
-    audit.record(action="api_key.created", actor=actor, subject=str(user.id), data={"api_key": key.public_id})
+    key, token = _issue(user=user, expires_at=expires_at)
+    data = {"api_key": key.public_id, "expires_at": expires_at.isoformat() if expires_at else None}
+    audit.record(action="api_key.created", actor=actor, subject=str(user.id), data=data)
     return token
 
 
@@ -49,10 +51,14 @@ def operator_token_create(*, operator: Operator, actor: str) -> str:
     return token
 
 
-def _issue(*, user: ApiUser | None = None, operator: Operator | None = None) -> tuple[ApiKey, str]:
+def _issue(
+    *, user: ApiUser | None = None, operator: Operator | None = None, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
     public_id = secrets.token_hex(8)
     token = f"{public_id}_{secrets.token_urlsafe(32)}"
-    key = ApiKey.objects.create(public_id=public_id, digest=token_digest(token), user=user, operator=operator)
+    key = ApiKey.objects.create(
+        public_id=public_id, digest=token_digest(token), user=user, operator=operator, expires_at=expires_at
+    )
     return key, token
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol as Interface
 from typing import TypeVar
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -50,14 +51,45 @@ def echo_of(sid: bytes, number: int, signed: Iterable[bytes]) -> bytes:
     return TH("echo", sid, bytes((number,)), *signed)
 
 
+class Channel(Interface):
+    """What a protocol speaks through after the hello: a whole session, or the part of one item of a batch."""
+
+    @property
+    def me(self) -> Identity: ...
+    @property
+    def sid(self) -> bytes: ...
+    @property
+    def parties(self) -> tuple[bytes, ...]: ...
+    @property
+    def others(self) -> tuple[bytes, ...]: ...
+    @property
+    def echo(self) -> bytes: ...
+
+    def check_echo(self, own: bytes, echoes: Mapping[bytes, bytes]) -> None: ...
+
+    def exchange(
+        self,
+        number: int,
+        *,
+        broadcast: Message | None = None,
+        private: Mapping[bytes, Message] | None = None,
+        broadcasters: Collection[bytes] = (),
+        senders: Collection[bytes] = (),
+    ) -> Protocol[Received]: ...
+
+
 class Session(Confidential):
-    """The sealed, signed channels of one session after its hello round. Holds keys: never stored, never printed."""
+    """The sealed, signed channels of one session after its hello round. Holds keys: never stored, never printed.
+
+    ``extras``: the part of everybody's hello in which parties may differ.
+    """
 
     def __init__(self, greetings: Greetings, sid: bytes, coordinates: Mapping[bytes, int], rng: Rng) -> None:
         self.me = greetings.me
         self.sid = sid
         self.parties = tuple(greetings.hellos)
         self.roles = {party: hello.role for party, hello in greetings.hellos.items()}
+        self.extras = {party: hello.extra for party, hello in greetings.hellos.items()}
         self.echo = sid
         self._rng = rng
         self._keys = dict(_direction_keys(greetings, sid, coordinates))
@@ -171,17 +203,21 @@ def open_session(
     coordinates: Mapping[bytes, int],
     rng: Rng,
     index: int = 0,
+    extra: bytes = b"",
 ) -> Protocol[Session]:
     """The hello round among parties that were all asked for the same: ``fields`` are equal everywhere, or a
     ParameterMismatch names the first that is not. Hellos of parties without a coordinate are dropped.
+
+    ``extra``: what may differ; where a protocol has any, the ``sid`` binds everybody's.
     """
     stated = encode(fields)
 
     def hello(nonce: bytes, ephemeral: bytes) -> Hello:
-        return Hello(protocol=protocol, nonce=nonce, ephemeral=ephemeral, role=role, fields=stated, extra=b"")
+        return Hello(protocol=protocol, nonce=nonce, ephemeral=ephemeral, role=role, fields=stated, extra=extra)
 
     place = hello_session(room, index)
     greetings = yield from greet(me, hello, place, size, rng, lambda sender, _: sender in coordinates)
     agreed = merge_fields(greetings.hellos, type(fields))
-    sid = session_id(config_hash(protocol, agreed), greetings.hellos, coordinates)
+    extras = [theirs.extra for theirs in greetings.hellos.values()] if extra else []
+    sid = session_id(config_hash(protocol, agreed, *extras), greetings.hellos, coordinates)
     return Session(greetings, sid, coordinates, rng)

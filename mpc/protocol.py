@@ -101,10 +101,12 @@ class Checkpoint:
 @dataclass(frozen=True)
 class Release(Checkpoint):
     """Before a signature share, or in an export the share itself, leaves: the driver re-reads the share's state under
-    lock, looks whether one of the other participants, ``peers``, was banned meanwhile, and throws to stop.
+    lock, looks whether one of the other participants, ``peers``, was banned meanwhile, and throws to stop. ``items``:
+    which requests of a batch, by index.
     """
 
     peers: tuple[bytes, ...]
+    items: tuple[int, ...] = (0,)
 
 
 Protocol = Generator[Step | Checkpoint, Any, T]

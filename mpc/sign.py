@@ -14,20 +14,22 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mpc import derive
-from mpc.channel import Session, open_session
+from mpc.channel import Channel, open_session
 from mpc.errors import Abort, Blame, CheckFailed, Malformed
 from mpc.findings import Findings
 from mpc.group import SECP256K1, Point
 from mpc.hashing import TH, XOF
 from mpc.identity import Identity
 from mpc.mul import MulReceiver, MulSender, verify_extension
-from mpc.protocol import Checkpoint, Protocol, Release, Rng, SeededRng, scoped
+from mpc.protocol import Checkpoint, Protocol, Release, Rng, scoped
 from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
+from mpc.signers import check_signer
 from mpc.wire import Commitment, SignExtension, SignFields, SignProduct, SignShare
 
 __all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
@@ -35,6 +37,7 @@ __all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
 _GROUP = SECP256K1
 _WIDE = 48
 _CHECKS_FAILED = "the checks of round 2 failed"
+EXTENSION_FAILED = "the OT extension check failed"
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,13 @@ class PairCheck(Confidential, Checkpoint):
     """The critical section of the extension check with ``peer`` (cryptography.md, section 5).
 
     The driver locks the pair's row, refuses if banned, calls ``verify``, commits the verdict (CheckFailed = ban),
-    unlocks, and sends the result back, or throws the exception in.  One pair at a time.
+    unlocks, and sends the result back, or throws the exception in.  One pair at a time.  A batch has all its extensions
+    verified in one such section, one after the other; the first failure ends it.
     """
 
     peer: bytes
     psid: bytes
-    verify: Callable[[], MulSender]
+    verify: Callable[[], Any]
 
 
 def sign(
@@ -91,28 +95,37 @@ def sign(
     ValueError for a request that this share can't serve.  Raises ParameterMismatch before anything else, Abort, and
     Blame; with ``ban`` the pair's set-up with each culprit must be destroyed.
     """
-    if isinstance(rng, SeededRng):
-        raise ValueError("signing takes its randomness from the operating system")
-    if share.scheme != "ecdsa" or me.public != share.identity:
+    if share.scheme != "ecdsa":
         raise ValueError("not an ECDSA share of this party")
-    if not share.t <= request.size <= share.n:
-        raise ValueError(f"a signature needs {share.t} to {share.n} signers, not {request.size}")
-    delta, child_key = derive.offset(share.public_key, share.chain_code, request.path)
+    check_signer(me, share, request.size, rng)
 
     session = yield from open_session(
         me,
         "sign",
         "signer",
-        _fields(share, request),
+        sign_fields(share, request),
         room=request.room,
         size=request.size,
         coordinates=ranks(share.identities),
         rng=rng,
         index=request.index,
     )
+    check_pairs(session, share, pairs)
+    yield Begin(session.sid)
+    return (yield from sign_in(session, share, pairs, request, rng))
+
+
+def check_pairs(session: Channel, share: Share, pairs: Mapping[bytes, PairState]) -> None:
+    """Aborts where a signer has no set-up of this generation with this party."""
     if any(peer not in pairs or pairs[peer].gid != share.gid for peer in session.others):
         raise Abort("no set-up with one of the signers")
-    yield Begin(session.sid)
+
+
+def sign_in(
+    session: Channel, share: Share, pairs: Mapping[bytes, PairState], request: SignRequest, rng: Rng
+) -> Protocol[Signature]:
+    """S1 to S4 after ``Begin``; what `sign` checks was checked, and the session's ``sid`` is for this request alone."""
+    delta, child_key = derive.offset(share.public_key, share.chain_code, request.path)
     signer = _Signer(session, share, pairs, delta, rng)
     round_1 = yield from session.exchange(
         1,
@@ -138,7 +151,8 @@ def sign(
     return assemble(round_3.broadcasts(SignShare), nonce_point, request.digest, child_key)
 
 
-def _fields(share: Share, request: SignRequest) -> SignFields:
+def sign_fields(share: Share, request: SignRequest) -> SignFields:
+    """Everything that decides what is signed."""
     return SignFields(
         room=request.room,
         scheme=share.scheme,
@@ -159,14 +173,14 @@ def _check_extension(signer: _Signer, pair: PairState, extension: bytes) -> Prot
     try:
         checked = yield PairCheck(pair.peer, psid, lambda: verify_extension(pair.alice, psid, extension))
     except CheckFailed as error:
-        raise Blame({pair.peer}, "the OT extension check failed", ban=True) from error
+        raise Blame({pair.peer}, EXTENSION_FAILED, ban=True) from error
     signer.senders[pair.peer] = checked
 
 
 class _Signer(Confidential):
     """What one signer knows between the rounds. In memory only."""
 
-    def __init__(self, session: Session, share: Share, pairs: Mapping[bytes, PairState], delta: int, rng: Rng) -> None:
+    def __init__(self, session: Channel, share: Share, pairs: Mapping[bytes, PairState], delta: int, rng: Rng) -> None:
         self.sid = session.sid
         self.senders: dict[bytes, MulSender] = {}
         self._session = session
@@ -264,7 +278,7 @@ def _is_multiple(chi: int, point: Point, d: int, gamma: Point) -> bool:
     return not image.is_identity and hmac.compare_digest(_GROUP.ecdh_image(image), _GROUP.ecdh(point, chi))
 
 
-def _signing_key(session: Session, share: Share, pairs: Mapping[bytes, PairState], delta: int) -> int:
+def _signing_key(session: Channel, share: Share, pairs: Mapping[bytes, PairState], delta: int) -> int:
     """sk_i = λ_i·s_i + ζ_i + [i = min S]·δ: additive shares of the child key, fresh in each session."""
     all_xs = ranks(share.identities)
     xs = {party: all_xs[party] for party in session.parties}

@@ -18,6 +18,7 @@ MAX_PARTIES = 32
 MAX_PATH = 32
 MAX_RECEIPTS = 256
 MAX_RECEIPT_BYTES = 16_384
+MAX_BATCH = 1_000
 
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 IdentityKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -35,6 +36,12 @@ Proofs = Annotated[tuple[Proof, ...], Meta(max_length=MAX_PARTIES)]
 Identities = Annotated[tuple[IdentityKey, ...], Meta(max_length=MAX_PARTIES)]
 Receipt = Annotated[bytes, Meta(max_length=MAX_RECEIPT_BYTES)]
 Tweak = Annotated[bytes, Meta(max_length=32)]
+# One request of a batch: empty where its sender does not offer it.
+Offer = Annotated[bytes, Meta(max_length=32)]
+Offers = Annotated[tuple[Offer, ...], Meta(max_length=MAX_BATCH)]
+# A message of one item of a batch, encoded: the longest is a SignProduct.
+Item = Annotated[bytes, Meta(max_length=41_000)]
+Items = Annotated[tuple[Item, ...], Meta(max_length=MAX_BATCH)]
 
 
 class Message(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -316,6 +323,39 @@ class SignShare(Message):
 
     w: Scalar
     u: Scalar
+
+
+class BatchFields(Message):
+    """What the signers of a batch must agree on; ``count``: how many requests it has. Which of them: `BatchOffers`."""
+
+    room: Text
+    scheme: Text
+    size: Count
+    t: Count
+    identities: Identities
+    gid: Hash
+    public_key: Point
+    count: Count
+
+
+class BatchOffers(Message):
+    """The part of a batch's hello in which parties may differ: the hash of each request, or b"" for one that the sender
+    was not asked for or refused.
+    """
+
+    offers: Offers
+
+
+class Bundle(Message):
+    """A round's broadcasts of all items of a batch, in order of index."""
+
+    items: Items
+
+
+class SealedBundle(SecretMessage):
+    """A round's private messages of all items, likewise."""
+
+    items: Items
 
 
 class FrostCommitment(Message):

@@ -10,6 +10,7 @@ from audit import services as audit
 from keys import operations
 from keys.actions import AGAIN, VOTE, require
 from keys.models import ApiUser, KeyShare, Operation
+from keys.policies.check import policy_check
 from keys.selectors import key_of
 from keys.sessions.services import in_flight
 from reshare import orders, sharing_orders
@@ -18,14 +19,21 @@ from reshare.models import Reshare, SharingOrder
 from reshare.rule.types import Kind
 from vertex.celery import app
 from vertex.errors import ApiError
+from vertex.requests import caused_by
 
 State = KeyShare.State
 
 
-@transaction.atomic
 def delete_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme: str) -> None:
     """The user's word that its share dies; a worker erases it, or casts the vote. Raises ApiError."""
     found = key_of(user=user, key_id=key_id, scheme=scheme)
+    if require(found, "delete") != AGAIN:
+        policy_check(key=found, action="delete", fields={"key_id": found.id})
+    _begin(user, operation, found)
+
+
+@transaction.atomic
+def _begin(user: ApiUser, operation: Operation, found: KeyShare) -> None:
     key = KeyShare.objects.select_for_update(of=("self",)).select_related("identity").get(id=found.id)
     word = require(key, "delete")
     actor = f"user:{user.id}"
@@ -68,7 +76,8 @@ def delete_task(operation_id: str, key_id: str) -> None:
     """Do it, and answer once it is durable."""
     key = KeyShare.objects.select_related("identity").get(id=UUID(key_id))
     identity, gid = bytes(key.identity.public), bytes(key.gid or b"")
-    seen = advance(identity, gid)
+    with caused_by(Operation.objects.get(id=UUID(operation_id)).request_id):
+        seen = advance(identity, gid)
     key.refresh_from_db()
     hanging = [rid for rid, row in seen.rows.items() if row.state in Reshare.OPEN]
     confirmed = any(vote is not None and vote.kind == Kind.CONFIRMED for vote in map(seen.view.acceptor.vote, hanging))

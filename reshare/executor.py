@@ -25,33 +25,19 @@ from keys.shares import (
 )
 from keys.stored import possession
 from mpc.reshare import ReshareResult
-from reshare import acceptor, certificates, ledger, sharing_orders
+from reshare import acceptor, certificates, ledger, notices, sharing_orders
 from reshare.certificates import Of
 from reshare.exclusive import exclusively
 from reshare.look import Look, look
 from reshare.models import Reshare
 from reshare.outcome import reflect
-from reshare.rule.steps import Database, Drop, Erase, Journal, Prove, Seal, Send, Step, Verify
+from reshare.rule.steps import NEW_FROM, OLD_FROM, Database, Drop, Erase, Journal, Prove, Seal, Send, Step, Verify
 from reshare.rule.table import Move, enabled
 from reshare.rule.types import Kind, Ledger, New, Old, Receipt
 
 log = structlog.get_logger()
 State = KeyShare.State
 Material = Mapping[bytes, ReshareResult]  # by rid: what a protocol that just ended has made
-
-# From which states a row may come; a guarded UPDATE that finds it elsewhere changes nothing.
-_OLD_FROM = {
-    Old.ACTIVE: (Old.RETIRING,),
-    Old.RETIRING: (Old.ACTIVE,),
-    Old.SUPERSEDED: (Old.ACTIVE, Old.RETIRING),
-    Old.ERASED: (Old.ACTIVE, Old.RETIRING, Old.SUPERSEDED),
-}
-_NEW_FROM = {
-    New.QUARANTINED: (New.CREATED,),
-    New.ACTIVE: (New.QUARANTINED, New.PARKED),
-    New.PARKED: (New.QUARANTINED,),
-    New.DISCARDED: (New.CREATED, New.QUARANTINED, New.PARKED, New.ACTIVE),
-}
 
 
 # An ABORTED with the hellos of a big room would be no receipt any more; it then goes without.
@@ -175,7 +161,7 @@ class Performance:
             fields["erasure"] = self._checks or share.erasure
         elif state == Old.SUPERSEDED:
             KeyShare.objects.select_for_update().get(id=share.id)  # waits for a signature share that is leaving
-        return bool(KeyShare.objects.filter(id=share.id, state__in=_OLD_FROM[state]).update(**fields))
+        return bool(KeyShare.objects.filter(id=share.id, state__in=OLD_FROM[state]).update(**fields))
 
     def _set_new(self, rid: bytes, state: New) -> bool:
         row = self._row(rid)
@@ -190,7 +176,7 @@ class Performance:
             fields["activated_at"] = timezone.now()
         elif state == New.DISCARDED:
             fields |= {"sealed_share": None, "data_key": None, "erased_at": timezone.now()}
-        return bool(KeyShare.objects.filter(id=row.new_share.id, state__in=_NEW_FROM[state]).update(**fields))
+        return bool(KeyShare.objects.filter(id=row.new_share.id, state__in=NEW_FROM[state]).update(**fields))
 
     def _quarantine(self, row: Reshare) -> bool:
         key = row.new_share or _new_share(row)
@@ -210,7 +196,10 @@ class Performance:
         # Erasing may be due before every STORED has come; nobody has confirmed it then, and nothing says so.
         if state == Ledger.PENDING or (state == Ledger.CONFIRMED and deletion.ready_at is None):
             return False
-        return audit.deletion_mark(attempt=rid.hex(), party=self._seen.view.me, state=state)
+        if not audit.deletion_mark(attempt=rid.hex(), party=self._seen.view.me, state=state):
+            return False
+        notices.deletion_changed(row, deletion, state)
+        return True
 
     def _seal(self, step: Seal) -> None:
         row = self._row(step.rid)

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from audit import services as audit
-from keys import operations, receipts
+from keys import bans, clock, operations, receipts
 from keys.models import KeyShare, ProtocolSession
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
@@ -19,7 +19,7 @@ from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.quorums import Role as QuorumRole
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare, rid_of
-from reshare import statements
+from reshare import notices, statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
@@ -64,6 +64,7 @@ class ReshareKind(SessionKind):
     def begin(self, session: ProtocolSession) -> None:
         """What the hello says is fixed before the first one leaves, so that a replay says the same."""
         row = session.reshare
+        _no_banned_party(row)
         session.params |= {
             "highest_k": highest_k(row),
             "receipts": [each.hex() for each in known_receipts(row)],
@@ -84,6 +85,7 @@ class ReshareKind(SessionKind):
         self._written(session, lease, hello, run=Run.HELLO)
         row.refresh_from_db()
         me = bytes(row.identity.public)
+        _no_banned_party(row)
         advance(me, hello.gid)
         if me not in hello.dealers:
             return b""
@@ -108,7 +110,7 @@ class ReshareKind(SessionKind):
                 deletions_required=hello.d,
                 store_by=hello.store_by,
                 vote_by=hello.vote_by,
-                began_at=timezone.now(),
+                began_at=clock.now(),
                 hellos=hello.hellos,
                 run=run,
                 state=State.RUNNING,
@@ -116,6 +118,8 @@ class ReshareKind(SessionKind):
             for encoded in {each for known in hello.receipts.values() for each in known}:
                 _keep_from_hello(encoded)
             if rows:
+                row.rid = hello.rid
+                notices.state_changed(row, State.RUNNING)
                 audit.record(
                     action="reshare.began",
                     actor="system",
@@ -159,6 +163,7 @@ class ReshareKind(SessionKind):
             return False
         if row.rid is None:
             Reshare.objects.filter(id=row.id).update(state=State.FAILED, ended_at=timezone.now())
+            notices.state_changed(row, State.FAILED)
             return False
         Reshare.objects.filter(id=row.id).update(run=Run.FAILED)
         return True
@@ -214,6 +219,12 @@ class ReshareKind(SessionKind):
         advance(bytes(row.identity.public), bytes(row.gid or b""))
         row.refresh_from_db()
         return row.ended_at is not None
+
+
+def _no_banned_party(row: Reshare) -> None:
+    """Raises the ApiError of a reshare that would make a new pair with a banned counterparty."""
+    if row.old_share is not None and row.role != Role.DEPARTING:
+        bans.forbid_by_keystore(row.old_share, [bytes.fromhex(party) for party in row.new_parties])
 
 
 def _keep_from_hello(encoded: bytes) -> None:

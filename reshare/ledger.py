@@ -8,6 +8,7 @@ from audit.models import Deletion
 from keys.models import KeyShare
 from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
+from reshare import notices
 from reshare.models import Reshare
 from reshare.rule.facts import about
 from reshare.rule.types import Attempt, Kind, Ledger, Receipt
@@ -90,8 +91,12 @@ def follow(row: Reshare, attempt: Attempt, view: View) -> None:
         deletion = opened.get(party) or open_row(row, party, stored)
         if complete and deletion.ready_at is None:
             audit.deletion_ready(deletion=deletion, statement=statement_of(row, party, stored))
-        if not deletion.own and (state := _said(party, heard)) is not None and state != deletion.state:
-            audit.deletion_mark(attempt=row.attempt, party=party, state=state)
+            if deletion.state == Ledger.PENDING:
+                notices.deletion_changed(row, deletion, Ledger.PENDING)
+        if deletion.own or (state := _said(party, heard)) in (None, deletion.state):
+            continue
+        if audit.deletion_mark(attempt=row.attempt, party=party, state=state):
+            notices.deletion_changed(row, deletion, state)
 
 
 def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:

@@ -4,9 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from django.utils import timezone
-
-from keys import receipts
+from keys import clock, receipts
 from keys.keystore import keystore
 from keys.models import KeyShare
 from keys.shares import journal_name, session_keys_left, share_key_exists
@@ -151,7 +149,7 @@ def _new_key_exists(identity: bytes, row: Reshare) -> bool:
 
 
 def _overdue(rows: Iterable[Reshare]) -> Iterable[tuple[Deadline, bytes]]:
-    now = timezone.now()
+    now = clock.now()
     for row in rows:
         for deadline, seconds in ((Deadline.STORE_BY, row.store_by), (Deadline.VOTE_BY, row.vote_by)):
             if row.began_at and seconds is not None and now > row.began_at + timedelta(seconds=seconds):

@@ -12,6 +12,7 @@ from audit import services as audit
 from audit.models import Deletion
 from audit.signals import deletion_confirmed, deletion_rejected
 from keys.models import KeyShare
+from reshare import notices
 from reshare.models import Reshare
 from reshare.poke import poke
 from reshare.rule.types import OrderKind
@@ -48,6 +49,7 @@ def confirmed(*, deletion: Deletion, actor: str, previous: str, **_: Any) -> Non
         raise ApiError("already_voted", "this reshare has ended")
     kind = OrderKind.ERASE if previous == Deletion.State.ABORTED else OrderKind.CONFIRM
     order(row, kind, actor=actor, reason=deletion.reason)
+    notices.deletion_changed(row, deletion, Deletion.State.CONFIRMED)
 
 
 @receiver(deletion_rejected)

@@ -5,12 +5,12 @@ from typing import Any
 
 import structlog
 from django.db import transaction
-from django.utils import timezone
 
 from audit import services as audit
+from keys import clock
 from keys.models import KeyShare
 from mpc.identity import encode_keygen_id
-from reshare import ledger, orders
+from reshare import ledger, notices, orders
 from reshare.alarms import alarms_of
 from reshare.look import Look
 from reshare.models import Reshare
@@ -108,7 +108,7 @@ def reflect(seen: Look) -> None:
     for attempt in seen.view.attempts:
         row = seen.rows[attempt.rid]
         state = state_of(row, attempt, seen.view)
-        now = timezone.now()
+        now = clock.now()
         changes: dict[str, Any] = {} if state == row.state else {"state": state}
         reached = {
             "committed_at": attempt.rid in seen.view.facts.committed,
@@ -128,6 +128,7 @@ def reflect(seen: Look) -> None:
             if changes:
                 Reshare.objects.filter(id=row.id).update(**changes)
             if "state" in changes:
+                notices.state_changed(row, state)
                 audit.record(
                     action=f"reshare.{state}",
                     actor="system",

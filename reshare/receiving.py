@@ -2,10 +2,9 @@
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from audit import services as audit
-from keys import receipts
+from keys import clock, receipts
 from keys.models import KeyShare, Statement
 from keys.receipts import Bundle
 from mpc.reshare import ReshareStatement
@@ -116,7 +115,7 @@ def told(
                 "deletions_required": statement.d,
                 "store_by": settings.VERTEX_STORE_BY,
                 "vote_by": settings.VERTEX_VOTE_BY,
-                "began_at": timezone.now(),
+                "began_at": clock.now(),
             },
         )
         if created:

@@ -7,12 +7,15 @@ from uuid import UUID
 
 from django.conf import settings
 
+from keys import bans
 from keys.actions import require
 from keys.keygen import party_list
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
+from keys.policies.check import policy_check
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.services import in_flight, session_open
+from mpc.identity import encode_keygen_id
 from mpc.schemes import scheme_of
 from reshare.models import Reshare
 from reshare.orders import hangs, may_supersede
@@ -133,6 +136,20 @@ def _new_quorum(keygen_ids: list[str], threshold: int, *, own: bytes | None) -> 
     return parties
 
 
+def _ask_policies(
+    key: KeyShare, role: Role, parties: list[bytes], threshold: int, deletions: int | None, room: Room, *, refresh: bool
+) -> None:
+    fields: dict[str, Any] = {"key_id": key.id, "room_uuid": room.uuid, "relay_address": room.relay_address}
+    if not refresh:
+        fields |= {
+            "role": str(role),
+            "keygen_ids": [encode_keygen_id(party) for party in parties],
+            "new_threshold": threshold,
+            "deletions_required": deletions,
+        }
+    policy_check(key=key, action="refresh" if refresh else "reshare", fields=fields)
+
+
 def _open(
     operation: Operation,
     key: KeyShare,
@@ -145,6 +162,10 @@ def _open(
 ) -> Reshare:
     relay_url = resolve(room.relay_address)
     old = role != Role.JOINING
+    if role == Role.EXISTING:
+        bans.forbid(key, parties)
+    if old:
+        _ask_policies(key, role, parties, threshold, deletions, room, refresh=bool(extra.get("refresh")))
     new = [party.hex() for party in parties]
     everybody = len({*new, *key.parties}) if old else 2 * settings.VERTEX_MAX_PARTIES
     row = Reshare(

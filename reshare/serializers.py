@@ -4,15 +4,27 @@ from typing import Any
 
 from rest_framework import serializers
 
-from keys.serializers.fields import HexField, IdListMixin, RoomSerializer, StrictCharField, StrictIntegerField
+from keys.models import Scheme
+from keys.serializers.fields import (
+    HexField,
+    IdListMixin,
+    QuorumField,
+    RoomSerializer,
+    StrictBooleanField,
+    StrictCharField,
+    StrictIntegerField,
+)
+from keys.serializers.shown import Hex, KeygenId
 from reshare.alarms import Alarm
+from reshare.decisions import CHOICES
 from reshare.models import Reshare
+from vertex.openapi import ErrorSerializer
 
 
 class ReshareSerializer(IdListMixin, RoomSerializer):
     """A party of both quorums, or one that leaves: `keygen_ids` are the new quorum's."""
 
-    new_threshold = StrictIntegerField()
+    new_threshold = QuorumField()
     deletions_required = StrictIntegerField(required=False, allow_null=True)
 
 
@@ -36,19 +48,12 @@ class VoteSerializer(serializers.Serializer[Any]):
     """This vertex's vote. `statement_hash`: what was shown, where the caller saw it."""
 
     reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
-    exports_destroyed = serializers.BooleanField(required=False, default=False)
-    statement_hash = HexField(required=False, allow_null=True)
-
-
-class DecisionSerializer(serializers.Serializer[Any]):
-    """An operator's word. `statement_hash`: what was shown, where the caller saw it."""
-
-    reason = StrictCharField(required=False, allow_blank=True, max_length=1000, default="")
+    exports_destroyed = StrictBooleanField(required=False, default=False)
     statement_hash = HexField(required=False, allow_null=True)
 
 
 class PartyAnswer(serializers.Serializer[Any]):
-    keygen_id = serializers.CharField()
+    keygen_id = KeygenId()
     here = serializers.BooleanField()
     role = serializers.ChoiceField(choices=["remaining", "joining", "departing"])
     stored = serializers.BooleanField(allow_null=True)
@@ -60,18 +65,18 @@ class PartyAnswer(serializers.Serializer[Any]):
 
 class QuorumAnswer(serializers.Serializer[Any]):
     threshold = serializers.IntegerField(allow_null=True)
-    parties = serializers.ListField(child=serializers.CharField())
+    parties = serializers.ListField(child=KeygenId())
 
 
 class ReshareLineAnswer(serializers.Serializer[Any]):
     reshare_id = serializers.UUIDField()
-    rid = serializers.CharField(allow_null=True)
+    rid = Hex(32, allow_null=True)
     state = serializers.ChoiceField(choices=Reshare.State.choices)
     role = serializers.ChoiceField(choices=Reshare.Role.choices)
-    scheme = serializers.CharField()
+    scheme = serializers.ChoiceField(choices=Scheme.choices)
     key_id = serializers.UUIDField(allow_null=True)
     old_key_id = serializers.UUIDField(allow_null=True)
-    public_key = serializers.CharField(allow_null=True)
+    public_key = Hex(32, 33, allow_null=True)
     created_at = serializers.DateTimeField()
     completed_at = serializers.DateTimeField(allow_null=True)
     alarms = serializers.ListField(child=serializers.ChoiceField(choices=[str(alarm) for alarm in Alarm]))
@@ -90,7 +95,7 @@ class CarryAnswer(serializers.Serializer[Any]):
     k = serializers.IntegerField(allow_null=True)
     promised = serializers.IntegerField()
     needed = serializers.IntegerField()
-    instead = serializers.CharField(allow_null=True)
+    instead = Hex(32, allow_null=True)
 
 
 class WaysAnswer(serializers.Serializer[Any]):
@@ -99,18 +104,18 @@ class WaysAnswer(serializers.Serializer[Any]):
 
 
 class DecisionAnswer(serializers.Serializer[Any]):
-    decision = serializers.CharField()
+    decision = serializers.ChoiceField(choices=list(CHOICES))
     open = serializers.BooleanField()
     why_not = serializers.CharField(allow_null=True)
-    statement_hash = serializers.CharField()
+    statement_hash = Hex(32)
     proposed_by = serializers.CharField(allow_null=True)
     ordered = serializers.BooleanField()
 
 
 class ReshareAnswer(ReshareLineAnswer):
     k = serializers.IntegerField(allow_null=True)
-    gid = serializers.CharField(allow_null=True)
-    digest = serializers.CharField(allow_null=True)
+    gid = Hex(32, allow_null=True)
+    digest = Hex(32, allow_null=True)
     old_quorum = QuorumAnswer()
     new_quorum = QuorumAnswer()
     deletions_required = serializers.IntegerField(allow_null=True)
@@ -129,7 +134,7 @@ class ReshareAnswer(ReshareLineAnswer):
     pause_seconds = serializers.FloatField(allow_null=True)
     conflicts = serializers.ListField(child=serializers.ListField(child=serializers.CharField()))
     waiting = serializers.CharField(allow_null=True)
-    error = serializers.JSONField(allow_null=True)
+    error = ErrorSerializer(allow_null=True)
 
 
 class ReshareListAnswer(serializers.Serializer[Any]):

@@ -5,15 +5,15 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 
+from keys import clock
 from reshare.models import Reshare
 from reshare.poke import poke
 
 
 def sweep() -> int:
     """Poke the attempts that are due; the older they are, the rarer. Returns how many."""
-    now = timezone.now()
+    now = clock.now()
     open_rows = Reshare.objects.filter(rid__isnull=False, ended_at=None)
     unattended = Q(session=None) | Q(session__finished_at__isnull=False)
     due = open_rows.filter(unattended).filter(Q(poll_at=None) | Q(poll_at__lt=now))

@@ -3,30 +3,29 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from keys import operations
+from keys.actions import refusals_of
 from keys.auth import principal_in, user_in
 from keys.models import Operation
 from keys.receipts import Bundle
-from keys.selectors import page_after
-from keys.serializers.answers import ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.answers import KeyIdAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
 from keys.serializers.exports import BackupImportSerializer
 from keys.serializers.fields import PageSerializer
+from keys.serializers.people import DecisionSerializer
 from keys.sessions.services import session_cancel, telling_the_room
-from keys.views.base import ApiView, key_id_of, valid
+from keys.views.base import ApiView, key_id_of, paged, valid
 from reshare import deleting, orders, requests, restoring, selectors
 from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
 from reshare.serializers import (
-    DecisionSerializer,
     JoiningSerializer,
     RefreshSerializer,
     ReshareAnswer,
@@ -36,18 +35,34 @@ from reshare.serializers import (
 )
 from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
 
 F = TypeVar("F", bound=Callable[..., Response])
 
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+NAME = OpenApiParameter(
+    "name",
+    {"type": "string", "pattern": f"^({_UUID}|[0-9a-f]{{64}})$"},
+    OpenApiParameter.PATH,
+    description="The `reshare_id` here, or the `rid` everywhere.",
+)
 
-def _documented(serializer: type[Serializer[Any]]) -> Callable[[F], F]:
-    """The schema that the calls which take a protocol share."""
-    answers = {200: Text("key_id"), 202: Accepted()}
-    documented: Callable[[F], F] = extend_schema(
-        request=serializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses=answers
-    )
-    return documented
+
+def _documented(serializer: type[Serializer[Any]], *refusals: str) -> Callable[[F], F]:
+    """What the calls which take a protocol share."""
+    answers = {200: KeyIdAnswer, 202: Accepted()}
+    documented = extend_schema(request=serializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses=answers)
+    declared = refuses("key_id_not_exists", "executor_result", "reshare_conflict", *refusals)
+
+    def both(handler: F) -> F:
+        decorated: F = documented(declared(handler))
+        return decorated
+
+    return both
+
+
+_OF_A_QUORUM = ("bad_n_and_t_params", "policy_validation_failed", *refusals_of("reshare"))
+_OF_A_VOTE = ("not_found", "already_voted", "deletion_not_ready", "policy_validation_failed")
 
 
 class ProtocolCall(ApiView):
@@ -81,7 +96,7 @@ class ProtocolCall(ApiView):
 class Existing(ProtocolCall):
     """POST /{s}/reshare/existing-party"""
 
-    @_documented(ReshareSerializer)
+    @_documented(ReshareSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """A party that stays; the answer's `key_id` is the new share's. The old one signs until it is erased."""
         return self.perform(request, "reshare", ReshareSerializer, requests.existing_request)
@@ -90,7 +105,7 @@ class Existing(ProtocolCall):
 class Joining(ProtocolCall):
     """POST /{s}/reshare/new-party"""
 
-    @_documented(JoiningSerializer)
+    @_documented(JoiningSerializer, "bad_n_and_t_params", *refusals_of("join"))
     def post(self, request: Request) -> Response:
         """A party that joins, with a key made by `create`."""
         return self.perform(request, "join", JoiningSerializer, requests.joining_request)
@@ -99,7 +114,7 @@ class Joining(ProtocolCall):
 class Departing(ProtocolCall):
     """POST /{s}/reshare/departing-party"""
 
-    @_documented(ReshareSerializer)
+    @_documented(ReshareSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """A party that leaves: lends its share and takes part in the vote; the answer's `key_id` is the old one."""
         return self.perform(request, "leave", ReshareSerializer, requests.departing_request)
@@ -108,7 +123,7 @@ class Departing(ProtocolCall):
 class Refresh(ProtocolCall):
     """POST /{s}/refresh"""
 
-    @_documented(RefreshSerializer)
+    @_documented(RefreshSerializer, *_OF_A_QUORUM)
     def post(self, request: Request) -> Response:
         """New shares for the same quorum under the same public key."""
         return self.perform(request, "refresh", RefreshSerializer, requests.refresh_request)
@@ -120,6 +135,7 @@ class Delete(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses("key_id_not_exists", "executor_result", *refusals_of("delete"), *_OF_A_VOTE)
     @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()})
     def delete(self, request: Request, key_id: str) -> Response:
         """Irreversible. An active share is erased; of a retiring one it is this vertex's word to delete it."""
@@ -136,20 +152,17 @@ class Delete(ApiView):
 class Reshares(ApiView):
     """GET /reshares"""
 
-    @extend_schema(operation_id="reshares_list", parameters=[PageSerializer], responses=ReshareListAnswer)
+    @extend_schema(parameters=[PageSerializer], responses=ReshareListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's reshares, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params)
-        rows = selectors.reshares_seen_by(principal_in(request))
-        found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
-        following = f"/reshares?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
-        return Response({"results": [selectors.reshare_line(row) for row in found], "next": following})
+        return paged(request, selectors.reshares_seen_by(principal_in(request)), selectors.reshare_line)
 
 
 class ReshareView(ApiView):
     """GET /reshares/{id}"""
 
-    @extend_schema(responses=ReshareAnswer)
+    @refuses("not_found")
+    @extend_schema(parameters=[NAME], responses=ReshareAnswer)
     def get(self, request: Request, name: str) -> Response:
         """Quorums, who has stored, voted and deleted, and what is still needed. `id`: `reshare_id` or `rid`."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -166,7 +179,8 @@ class Vote(ApiView):
 class ConfirmDeletion(Vote):
     """POST /reshares/{id}/confirm-deletion"""
 
-    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE)
+    @extend_schema(request=VoteSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to delete its old share; with two-person approval the first word proposes it."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -185,7 +199,8 @@ class ConfirmDeletion(Vote):
 class Abort(Vote):
     """POST /reshares/{id}/abort"""
 
-    @extend_schema(request=VoteSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE)
+    @extend_schema(request=VoteSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """This vertex's word to abort."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -199,7 +214,8 @@ class Decide(Vote):
 
     decision = ""
 
-    @extend_schema(request=DecisionSerializer, responses=ReshareAnswer)
+    @refuses(*_OF_A_VOTE, "share_superseded")
+    @extend_schema(request=DecisionSerializer, parameters=[NAME], responses={200: ReshareAnswer})
     def post(self, request: Request, name: str) -> Response:
         """An operator's word on an attempt; with two-person approval the first one proposes it."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
@@ -221,10 +237,17 @@ class BackupImport(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses(
+        "executor_result",
+        "unique_violation",
+        "share_superseded",
+        "share_erased",
+        "server_share_backup_setting_disabled",
+    )
     @extend_schema(
         request=BackupImportSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
-        responses={200: Text("key_id"), 202: Accepted()},
+        responses={200: KeyIdAnswer, 202: Accepted()},
     )
     def post(self, request: Request) -> Response:
         """Bring a share back from its backup. It acts once an operator has agreed."""
@@ -244,7 +267,8 @@ class BackupImport(ApiView):
 class AgreeToShare(Vote):
     """POST /keys/{key_id}/agree"""
 
-    @extend_schema(request=DecisionSerializer, responses=Empty)
+    @refuses("key_id_not_exists", "policy_validation_failed")
+    @extend_schema(request=DecisionSerializer, responses={200: Empty})
     def post(self, request: Request, key_id: str) -> Response:
         """An operator's word that a restored share may act; with two-person approval the first one proposes it."""
         fields = valid(DecisionSerializer, request.data)
@@ -260,14 +284,16 @@ class AgreeToShare(Vote):
 class Receipts(ApiView):
     """GET, POST /reshares/{id}/receipts"""
 
-    @extend_schema(responses=ReceiptsAnswer)
+    @refuses("not_found")
+    @extend_schema(parameters=[NAME], responses=ReceiptsAnswer)
     def get(self, request: Request, name: str) -> Response:
         """All receipts that this vertex holds about a reshare, to be carried to the others."""
         row = selectors.reshare_of(selectors.reshares_seen_by(principal_in(request)), name)
         bundle = bundle_of(bytes(row.rid)) if row.rid is not None else Bundle([], None)
         return Response(bundle.to_data())
 
-    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    @refuses("not_found", "bad_receipt", "deletion_not_ready")
+    @extend_schema(request=ReceiptsSerializer, parameters=[NAME], responses={200: ReceivedAnswer})
     def post(self, request: Request, name: str) -> Response:
         """Receipts from elsewhere: signed, so that whoever carries them needs no trust."""
         fields = valid(ReceiptsSerializer, request.data)

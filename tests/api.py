@@ -3,19 +3,30 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as configured
 from django.test import Client
+from django.test.client import ClientHandler
 
 from audit.models import Event
 from keys import create, users
 from keys.models import ApiUser, KeyShare, Operation, Operator, ProtocolSession
 from keys.operators import OperatorEntry, groups_ensure, operator_ensure
+from tests import contract
 
 PASSWORD = "a long password of no importance"
+
+
+@cache
+def _handler() -> ClientHandler:
+    """One for all calls: whitenoise looks through all static files whenever one is made."""
+    handler = ClientHandler(enforce_csrf_checks=False)
+    handler.load_middleware()
+    return handler
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,10 @@ class Api:
         data = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
         # Failures must become answers, as they do outside tests.
         client = Client(raise_request_exception=False)
-        return client.generic(method, path, data, content_type=content_type, headers=sent)
+        client.handler = _handler()
+        response = client.generic(method, path, data, content_type=content_type, headers=sent)
+        contract.check(method, path, response)
+        return response
 
 
 def error_of(response: Any) -> tuple[int, str]:

@@ -5,6 +5,7 @@ its parties run in threads of their own.
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Room:
     size: int
     joined: list[str] = field(default_factory=list)
     filled: int | None = None
+    until: int = 0  # Unix seconds by when it must be full
     refused: str | None = None
     slots: dict[tuple[str, int, str, str], bytes] = field(default_factory=dict)
 
@@ -65,8 +67,9 @@ class MemoryRelay:
     def put_room(self, room: str, *, room_size: int) -> None:
         self._room(room, make=room_size)
 
-    def join(self, room: str, *, party: str, **wanted: Any) -> Joined:
+    def join(self, room: str, *, party: str, until: int, **wanted: Any) -> Joined:
         found = self._room(room)
+        found.until = max(found.until, until)
         if party not in found.joined:
             found.joined.append(party)
         if len(found.joined) == found.size and found.filled is None:
@@ -102,6 +105,9 @@ class MemoryRelay:
     def _room(self, room: str, make: int | None = None) -> Room:
         if self.down is not None:
             raise self.down
+        known = self.rooms.get(room)
+        if known is not None and known.joined and known.filled is None and known.until < time.time():
+            del self.rooms[room]  # it was not full in time
         if room not in self.rooms and make is None:
             raise RelayRefused("room_not_found", "no such room")
         return self.rooms.setdefault(room, Room(make or 0))
@@ -181,20 +187,14 @@ class Vertex:
         assert [operation.state for operation in operations] == ["done"] * len(parties), operations[0].result
         return parties
 
-    def ask_sign(self, party: Party, room: str, signed: bytes = bytes(32), **more: Any) -> Operation:
+    def ask_sign(
+        self, party: Party, room: str, signed: bytes = bytes(32), path: tuple[int, ...] = (), **more: Any
+    ) -> Operation:
         """``signed``: the digest, or what Ed25519 and BIP340 sign."""
         operation, scheme = self.operation(party), party.share.scheme
-        what = {"digest" if scheme == "ecdsa" else "message": signed, "path": (), **more}
-        sign_request(
-            user=party.user,
-            operation=operation,
-            key_id=party.key_id,
-            scheme=scheme,
-            room_uuid=room,
-            relay_address=None,
-            deadline=operation.deadline,
-            **what,
-        )
+        fields = {"key_id": party.key_id, "room_uuid": room, "msg": signed, "hash_algo": "none", **more}
+        fields["derivation_path"] = path
+        sign_request(user=party.user, operation=operation, scheme=scheme, fields=fields, deadline=operation.deadline)
         return operation
 
     def sign(self, parties: list[Party], signed: bytes = bytes(range(32)), **more: Any) -> list[Operation]:

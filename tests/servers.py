@@ -15,7 +15,13 @@ from cluster.database import ensure_role
 from cluster.embedded import EmbeddedServers, open_servers
 
 OURS = "VERTEX_TEST_EMBEDDED"
-DEFAULTS = {"VERTEX_NAME": "test", "VERTEX_INSECURE_HTTP": "1", "VERTEX_TWO_PERSON": "0"}
+DEFAULTS = {
+    "VERTEX_NAME": "test",
+    "VERTEX_INSECURE_HTTP": "1",
+    "VERTEX_TWO_PERSON": "0",
+    "VERTEX_RATE": "100000000/min",
+    "VERTEX_GUESS_RATE": "100000000/min",
+}
 SERVERS = pytest.StashKey[EmbeddedServers]()
 
 

@@ -21,6 +21,10 @@ class Principal(Protocol):
     def actor(self) -> str:
         """For the audit log: ``user:<uuid>``, ``operator:<username>`` or ``admin``."""
 
+    @property
+    def token_id(self) -> str | None:
+        """Public name of the token, whose calls are counted; None: they are not."""
+
     def in_groups(self, names: frozenset[str]) -> bool:
         """True if it may do what operators of any of these groups may do."""
 

@@ -4,6 +4,7 @@ Every answer that is not a success is ``{"err_msg": string, "err_type": string}`
 """
 
 from collections.abc import Iterator, Mapping
+from math import ceil
 from typing import Any
 
 import redis
@@ -120,7 +121,7 @@ def as_api_error(exc: Exception) -> ApiError:
             )
         case exceptions.Throttled():
             wait = getattr(exc, "wait", None) or RETRY_AFTER
-            return ApiError("too_many_requests", "too many requests", retry_after=int(wait))
+            return ApiError("too_many_requests", "too many requests", retry_after=max(1, ceil(wait)))
         case exceptions.ValidationError():
             return ApiError("bad_request_params", "; ".join(_sentences(exc.detail)))
         case exceptions.APIException() if exc.status_code < status.HTTP_500_INTERNAL_SERVER_ERROR:

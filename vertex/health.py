@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from vertex import liveness
 from vertex.errors import ApiError
-from vertex.openapi import Text
+from vertex.openapi import Text, refuses
 from vertex.version import VERSION
 
 logger = structlog.get_logger(__name__)
@@ -81,13 +81,14 @@ class Probe(APIView):
     """Open to whoever probes; tells no more than names of parts."""
 
     authentication_classes = ()
+    throttle_classes = ()
     permission_classes = ()
 
 
 class Live(Probe):
     """GET /health/live"""
 
-    @extend_schema(operation_id="health_live", responses=Text("status"), auth=[])
+    @extend_schema(responses=Text("status"), auth=[])
     def get(self, request: Request) -> Response:
         """The process answers."""
         return Response({"status": "live"})
@@ -96,7 +97,8 @@ class Live(Probe):
 class Ready(Probe):
     """GET /health/ready"""
 
-    @extend_schema(operation_id="health_ready", responses=Text("status"), auth=[])
+    @refuses("not_ready")
+    @extend_schema(responses=Text("status"), auth=[])
     def get(self, request: Request) -> Response:
         """Database, Redis, relay, reconciliation, and heartbeats of a worker and of `listen`."""
         if missing := readiness.failing():
@@ -107,7 +109,7 @@ class Ready(Probe):
 class Version(Probe):
     """GET /version"""
 
-    @extend_schema(operation_id="version", responses=Text("version"), auth=[])
+    @extend_schema(responses=Text("version"), auth=[])
     def get(self, request: Request) -> Response:
         """The version of this software."""
         return Response({"version": VERSION})

@@ -41,7 +41,7 @@ class Metrics(APIView):
     permission_classes = (IsAdmin,)
     operator_groups = frozenset({"metrics", "viewer", "operator", "approver", "auditor"})
 
-    @extend_schema(operation_id="metrics", responses={(200, "text/plain"): str})
+    @extend_schema(responses={(200, "text/plain"): str})
     def get(self, request: Request) -> HttpResponse:
         """The metrics of this process, in Prometheus' text format."""
         return HttpResponse(prometheus_client.generate_latest(), content_type=prometheus_client.CONTENT_TYPE_LATEST)

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import environ
 
 from vertex import logs
+from vertex.rates import Rate, rate
 from vertex.version import VERSION
 
 env = environ.Env()
@@ -50,12 +51,24 @@ VERTEX_RELAY_ALLOWED: list[str] = env.list("VERTEX_RELAY_ALLOWED", default=[])
 VERTEX_TWO_PERSON: bool = env.bool("VERTEX_TWO_PERSON", default=True)
 VERTEX_MAX_PARTIES: int = env.int("VERTEX_MAX_PARTIES", default=32)
 VERTEX_MAX_PATH_DEPTH: int = env.int("VERTEX_MAX_PATH_DEPTH", default=16)
+# Requests of one batch-sign. In one room also: requests times counterparties at most 200, as the relay carries them.
+VERTEX_MAX_BATCH: int = env.int("VERTEX_MAX_BATCH", default=200)
 VERTEX_MAX_BODY: int = env.int("VERTEX_MAX_BODY", default=1_048_576)
 VERTEX_SYNC_TIMEOUT: float = env.float("VERTEX_SYNC_TIMEOUT", default=60.0)
 VERTEX_ASYNC_TIMEOUT: float = env.float("VERTEX_ASYNC_TIMEOUT", default=86_400.0)
 VERTEX_MAX_WAITERS: int = env.int("VERTEX_MAX_WAITERS", default=48)
+# Calls of one token, and unknown tokens from one address: a bucket of so many that fills in that time; empty: no limit.
+VERTEX_RATE: Rate | None = rate(env.str("VERTEX_RATE", default="6000/min"))
+VERTEX_GUESS_RATE: Rate | None = rate(env.str("VERTEX_GUESS_RATE", default="30/min"))
+# Own proxies before `web` that append to X-Forwarded-For.
+VERTEX_PROXIES: int = env.int("VERTEX_PROXIES", default=0)
+# Hosts (host[:port]) that webhooks may name; none where empty.
+VERTEX_WEBHOOK_HOSTS: list[str] = env.list("VERTEX_WEBHOOK_HOSTS", default=[])
 VERTEX_SWEEP: float = env.float("VERTEX_SWEEP", default=2.0)
 VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
+# Seconds that a rule server may take to answer, and that an operator's approval waits for the call it was given for.
+VERTEX_RULE_TIMEOUT: float = env.float("VERTEX_RULE_TIMEOUT", default=5.0)
+VERTEX_APPROVAL_LIFE: int = env.int("VERTEX_APPROVAL_LIFE", default=3_600)
 VERTEX_STORE_BY: int = env.int("VERTEX_STORE_BY", default=120)
 VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
 # When an alarm is raised: seconds from a commit to completion, and from completion to the last old share's erasure.
@@ -172,7 +185,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{VERTEX_NAME}:", "socke
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["keys.auth.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["vertex.auth.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_THROTTLE_CLASSES": ["vertex.throttles.TokenThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["vertex.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["vertex.http.StrictJSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "vertex.http.OneRendererNegotiation",
     "DEFAULT_METADATA_CLASS": None,
@@ -188,8 +202,29 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Swagger UI would ask a validator on the internet about the document of any host but this machine.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None},
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "vertex.openapi.complete"],
+    "TAGS": [
+        {"name": "ecdsa", "description": "Threshold ECDSA on secp256k1."},
+        {"name": "ed25519", "description": "Threshold Ed25519 (FROST)."},
+        {"name": "bip340", "description": "Threshold Schnorr signatures of Bitcoin, taproot tweaks included (FROST)."},
+        {"name": "keys", "description": "What may be said of keys; receipts of their generation."},
+        {"name": "reshares", "description": "Changes of a quorum: progress, votes, decisions, receipts."},
+        {"name": "rooms", "description": "Where the parties of a protocol meet."},
+        {"name": "operations", "description": "Asynchronous calls."},
+        {"name": "admin", "description": "API users and their keys; for admins."},
+        {"name": "policies", "description": "What rules would say to a call; calls that wait for an operator."},
+        {"name": "audit", "description": "The event log and its signed head; for admins."},
+        {"name": "webhooks", "description": "Who is told of events, and what it was told."},
+        {"name": "health", "description": "Probes, metrics, version."},
+        {"name": "schema", "description": "This document."},
+    ],
     "ENUM_NAME_OVERRIDES": {
+        "KeyState": "keys.models.KeyShare.State",
+        "DeliveryState": "keys.models.WebhookDelivery.State",
         "OperationState": "keys.models.Operation.State",
         "ReshareRole": "reshare.models.Reshare.Role",
         "ReshareState": "reshare.models.Reshare.State",

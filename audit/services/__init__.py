@@ -1,7 +1,7 @@
 """Writes of the audit app: events, signed heads, the deletion ledger, and other decisions of operators."""
 
 from audit.services.decisions import decision_proposed, decision_take, statement_hash
-from audit.services.events import head_sign, record
+from audit.services.events import head_sign, record, record_each
 from audit.services.ledger import (
     deletion_confirm,
     deletion_mark,
@@ -20,5 +20,6 @@ __all__ = [
     "deletion_reject",
     "head_sign",
     "record",
+    "record_each",
     "statement_hash",
 ]

@@ -26,8 +26,13 @@ class Caller:
     """One token at one vertex, on one connection: for one call at a time."""
 
     def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = url, token
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
         self._headers = {"Authorization": token, "Content-Type": "application/json"}
+
+    def again(self) -> "Caller":
+        """The same caller, on another connection."""
+        return Caller(self._url, self._token)
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of the answer. Raises Refused."""
@@ -41,6 +46,15 @@ class Caller:
 
     def get(self, path: str) -> Any:
         return self.call("GET", path)
+
+    def repeat(self, path: str, times: int) -> None:
+        """GET it that often, one after the other, and throw the answers away. Raises Refused."""
+        for _ in range(times):
+            self._connection.request("GET", path, headers=self._headers)
+            response = self._connection.getresponse()
+            answer = response.read()
+            if response.status != http.client.OK:
+                raise Refused(f"GET {path}", response.status, json.loads(answer))
 
     def post(self, path: str, body: Any) -> Any:
         return self.call("POST", path, body)

@@ -16,9 +16,13 @@ from cluster.cluster import Cluster
 from relay.bench import measure_exchange
 
 PARTIES = 6  # a, b, c hold the old key; a, b, d, e, f the new one
+BATCH, BATCHES = 100, 3  # signatures in a batch; batches that are measured
+GAIN = 5  # how many times the throughput of single calls a batch must have
 POLL = 0.01  # seconds between two looks at a state
 PATIENCE = 60.0  # seconds that a state may take
 BARS = {"relay": 8.0, "keygen": 2000.0, "sign": 120.0, "reshare": 4000.0, "pause": 3000.0}  # milliseconds
+LISTED, READERS, READS = 100, 4, 100  # keys in an answer of `GET /keys`; connections, and the requests on each
+LIST_BAR = 1000 / 120  # milliseconds: 120 requests a second of one `web` process
 
 
 def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
@@ -37,6 +41,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
         times = [bench.sign(keys[0][:2], room) for room in rooms]
         yield of_times("sign rest p50 2-of-3", times[warm_ups:], bar=BARS["sign"])
         yield of_times("sign rest p95 2-of-3", times[warm_ups:], share=0.95)
+        say(f"over REST: {BATCH} signatures, one call each, and {BATCHES} batches of {BATCH}")
+        yield bench.batches(keys[0][:2])
         say(f"over REST: {count} times reshare 2-of-3 to 3-of-5, confirmed")
         resharing: list[float] = []
         pauses: list[float] = []
@@ -46,6 +52,8 @@ def measure(cluster: Cluster, *, runs: int, warm_ups: int) -> Iterator[Figure]:
             pauses.append(bench.pause(key, new))
         yield of_times("reshare rest p50 2-of-3 to 3-of-5", resharing[warm_ups:], bar=BARS["reshare"])
         yield of_times("reshare pause 2-of-3", pauses[warm_ups:], bar=BARS["pause"])
+        say(f"over REST: {READERS * READS} times GET /keys, {LISTED} keys each")
+        yield bench.keys()
 
 
 class Bench:
@@ -70,6 +78,24 @@ class Bench:
         seconds, answers = self._together([party.calls("/ecdsa/sign", body) for party in signers])
         if any(answer != answers[0] for answer in answers):
             raise RuntimeError("the signers answered different signatures")
+        return seconds
+
+    def batches(self, signers: Sequence[Party]) -> Figure:
+        """A batch in one room, against as many single calls, one after the other; all rooms made beforehand."""
+        rooms = [self.room(2) for _ in range(BATCH + BATCHES)]
+        single = sum(self.sign(signers, room) for room in rooms[BATCHES:])
+        times = [self.batch(signers, room) for room in rooms[:BATCHES]]
+        figure = of_times(f"batch rest {BATCH} 2-of-3", times, bar=1000 * single / GAIN)
+        compared = {"single": 1000 * single, "ratio": 1000 * single / figure.value}
+        return replace(figure, more=figure.more | compared)
+
+    def batch(self, signers: Sequence[Party], room: str) -> float:
+        """A batch of signatures; RuntimeError if one fails, or the signers answer different ones."""
+        requests = [{"msg": f"{number:064x}", "hash_algo": "sha256"} for number in range(BATCH)]
+        body = {"sign_requests": requests, "room_uuid": room}
+        seconds, answers = self._together([party.calls("/ecdsa/batch-sign", body) for party in signers])
+        if any(answer != answers[0] for answer in answers) or not all("Signature" in each for each in answers[0]):
+            raise RuntimeError("not every request of a batch was signed, by all alike")
         return seconds
 
     def reshare(self, old: list[Party]) -> tuple[float, list[Party]]:
@@ -100,6 +126,17 @@ class Bench:
         for party, route in routes:
             _until(partial(_is_clean, party, route))
         return seconds
+
+    def keys(self) -> Figure:
+        """How long `web` takes for a list of keys, several asking at once: time that has passed for each request. The
+        answers are not parsed here: the client's own work must not slow the vertex down."""
+        user = self._users[0]
+        while len(user.user.get(f"/keys?limit={LISTED}")["results"]) < LISTED:
+            user.create()
+        callers = [user.user.again() for _ in range(READERS)]
+        seconds, _ = self._together([partial(caller.repeat, f"/keys?limit={LISTED}", READS) for caller in callers])
+        each = seconds / (READERS * READS)
+        return Figure("keys rest per request", 1000 * each, "ms", LIST_BAR, {"rps": 1 / each, "keys": LISTED})
 
     def _together(self, calls: Sequence[Callable[[], Any]]) -> tuple[float, list[Any]]:
         begun = time.perf_counter()

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import httpx
 
-from cluster.demo.client import Party, until
+from cluster.demo.client import until
 from cluster.vertex import Vertex
 
 
@@ -68,9 +68,9 @@ class Operator:
             raise RuntimeError("the console did not confirm")
 
 
-def confirm(party: Party) -> None:
-    """The operator of a party's vertex signs in to the console and confirms the deletion of its old share."""
-    operator = Operator(party.vertex)
-    page = operator.deletion_page(party.reshare["reshare_id"])
+def confirm(vertex: Vertex, reshare_id: str) -> None:
+    """A vertex's operator signs in to the console and confirms the deletion of its old share."""
+    operator = Operator(vertex)
+    page = operator.deletion_page(reshare_id)
     until(lambda: operator.can_confirm(page), "all new shares are stored, so that the page can confirm")
     operator.confirm(page, reason="the quorum changes")

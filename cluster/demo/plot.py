@@ -6,16 +6,19 @@ REST, the console's pages, and the processes of the cluster.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import httpx
 from coincurve import PublicKey
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
+from vertex_client import Key, Quorum
+from vertex_client.answers import Reshare
 
 from cluster.cluster import CHECKOUT, Cluster
-from cluster.demo import client, copies, ethereum, schnorr
-from cluster.demo.client import Party, names, states, until
+from cluster.demo import copies, ethereum, schnorr
+from cluster.demo.client import mixed, quorum_of, shown, sign_refusals, states, until, user_at
 from cluster.demo.console import confirm
 from cluster.demo.story import Story, check
 from cluster.process import Child, base_env, python, spawn
@@ -28,22 +31,22 @@ RECIPIENT = bytes.fromhex("d8da6bf26964af9d7eed9e03e53415d37aa96045")
 
 def tell(story: Story, cluster: Cluster) -> None:
     """From the first key to the last audit event, with six vertices. Raises StepFailed."""
-    with story.step("A, B and C generate a key, 2 of 3") as show:
-        a, b, c = (Party.at(vertex) for vertex in cluster.vertices[:3])
-        pubkey = client.keygen([a, b, c], 2)
-        show(f"public key {pubkey.hex()}")
-        show("three shares active; nobody has the private key")
-    wallet = Wallet(pubkey)
-    with story.step("A and C sign an Ethereum transaction") as show:
-        told = wallet.pay([a, c])
-        show(f"sender {wallet.address}, transaction 0x{wallet.last.hex()}")
-        show(told)
+    with quorum_of(cluster) as quorum:
+        with story.step("A, B and C generate a key, 2 of 3") as show:
+            wallet = Wallet(quorum, quorum.keygen("ecdsa", 2, ["a", "b", "c"]))
+            show(f"public key {wallet.key.public_key}")
+            check(states(quorum, wallet.key) == {"active"}, "a share is not active")
+            show("three shares active; nobody has the private key")
+        with story.step("A and C sign an Ethereum transaction") as show:
+            told = wallet.pay(["a", "c"])
+            show(f"sender {wallet.address}, transaction 0x{wallet.last.hex()}")
+            show(told)
 
-    other_schemes = schnorr.first_keys(story, cluster)
-    schnorr.new_generations(story, cluster, other_schemes)
+        other_schemes = schnorr.first_keys(story, quorum)
+        schnorr.new_generations(story, cluster, quorum, other_schemes)
 
-    new = first_reshare(story, cluster, wallet, [a, b, c])
-    new = lost_vertex(story, cluster, wallet, new)
+        first_reshare(story, cluster, wallet)
+        lost_vertex(story, cluster, wallet)
 
     with story.step("Every vertex's audit log verifies: hash chain and signed heads") as show:
         show(audit_verify(cluster))
@@ -52,9 +55,10 @@ def tell(story: Story, cluster: Cluster) -> None:
 class Wallet:
     """The key as Ethereum knows it; counts its transactions, `last` is the serialised last one."""
 
-    def __init__(self, public_key: bytes) -> None:
-        self.public_key = public_key
-        self.address = ethereum.address_of(public_key)
+    def __init__(self, quorum: Quorum, key: Key) -> None:
+        self.quorum = quorum
+        self.key = key
+        self.address = ethereum.address_of(bytes.fromhex(key.public_key))
         self.last = b""
         self._nonce = 0
 
@@ -69,116 +73,139 @@ class Wallet:
             value=ETHER // 100,
         )
 
-    def pay(self, signers: Sequence[Party]) -> str:
+    def pay(self, signers: Sequence[str]) -> str:
         """Signs the next transaction, checks it in two libraries, and tells of it."""
         transaction = self._next()
-        signature = client.sign(signers, transaction.message())
+        signature = asdict(self.quorum.sign(self.key, transaction.message(), by=signers, hash_algo="keccak256"))
         raw = transaction.signed(signature)
         check(ethereum.sender(raw) == self.address, "the transaction's sender, recovered, is not the key's address")
         digest = ethereum.keccak256(transaction.message())
-        openssl = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), PublicKey(self.public_key).format())
+        point = PublicKey(bytes.fromhex(self.key.public_key)).format()
+        openssl = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), point)
         openssl.verify(bytes.fromhex(signature["der"]), digest, ec.ECDSA(Prehashed(SHA256())))
         self._nonce += 1
         self.last = raw
-        return f"{names(signers)} signed: the sender is the key's address, OpenSSL agrees"
+        return f"{shown(signers)} signed: the sender is the key's address, OpenSSL agrees"
 
-    def refuses(self, signers: Sequence[Party], expected: dict[str, str]) -> str:
-        """Nobody gets a signature, and the parties named get the error named."""
-        errors = client.sign_refusals(signers, self._next().message())
-        got = dict(zip((party.name for party in signers), errors, strict=True))
+    def refuses(self, key: Key, signers: Sequence[str], expected: dict[str, str]) -> str:
+        """Nobody gets a signature with these shares, and the vertices named get the error named."""
+        got = sign_refusals(self.quorum, key, self._next().message(), signers, "keccak256")
         check({name: got[name] for name in expected} == expected, f"expected {expected}, got {got}")
-        return ", ".join(f"{name}: {error}" for name, error in got.items())
+        return ", ".join(f"{name.upper()}: {error}" for name, error in got.items())
 
 
-def first_reshare(story: Story, cluster: Cluster, wallet: Wallet, old: Sequence[Party]) -> list[Party]:
+class Change:
+    """A reshare that has begun, as the story looks at it."""
+
+    def __init__(self, cluster: Cluster, quorum: Quorum, rid: str) -> None:
+        self._cluster = cluster
+        self._quorum = quorum
+        self._rid = rid
+
+    def confirmed_by(self, name: str) -> None:
+        """A vertex's operator confirms in its console."""
+        confirm(self._cluster.vertex(name), self._quorum.vertices[name].reshare(self._rid).reshare_id)
+
+    def seen(self, names: Sequence[str] | None = None) -> list[Reshare]:
+        """What these vertices know of it, or all that take part."""
+        progress = self._quorum.progress(self._rid)
+        check(not progress.failures, f"a vertex does not answer: {progress.failures}")
+        views = progress.views
+        return list(views.values()) if names is None else [views[name] for name in names]
+
+    @property
+    def pause(self) -> float:
+        """The seconds in which nobody could sign."""
+        return max(view.pause_seconds or 0.0 for view in self.seen())
+
+
+def first_reshare(story: Story, cluster: Cluster, wallet: Wallet) -> None:
     """2-of-3 becomes 3-of-5: A and B stay, C leaves, D, E and F join."""
-    a, b, c = old
+    quorum, public_key = wallet.quorum, wallet.key.public_key
     with story.step("Reshare 2-of-3 → 3-of-5: A, B stay, C leaves, D, E, F join") as show:
-        joining = [Party.at(vertex) for vertex in cluster.vertices[3:6]]
-        new = client.reshare(staying=[a, b], leaving=[c], joining=joining, threshold=3, pubkey=wallet.public_key)
-        check(states(new) == {"quarantined"}, "a new share is not quarantined")
-        check(states(old) == {"retiring"}, "an old share is not retiring")
-        check(client.public_key([*old, *new]) == wallet.public_key, "the public key has changed")
+        moved = quorum.reshare(wallet.key, ["a", "b", "d", "e", "f"], 3)
+        old, new, change = moved.old, moved.new, Change(cluster, quorum, moved.rid)
+        check(states(quorum, new) == {"quarantined"}, "a new share is not quarantined")
+        check(states(quorum, old) == {"retiring"}, "an old share is not retiring")
+        check(quorum.look(new).public_key == public_key, "the public key has changed")
         show("five new shares stored and quarantined; the same public key")
     with story.step("Quarantined shares don't sign, alone or mixed with an old one; the old quorum does") as show:
         not_complete = "reshare_not_complete"
-        show(wallet.refuses(new[2:], dict.fromkeys("DEF", not_complete)))
-        show(wallet.refuses([c, new[2]], {"D": not_complete}))
-        show(wallet.pay([b, c]))
+        show(wallet.refuses(new, ["d", "e", "f"], dict.fromkeys("def", not_complete)))
+        show(wallet.refuses(mixed(old.only("c"), new.only("d")), ["c", "d"], {"d": not_complete}))
+        show(wallet.pay(["b", "c"]))
 
     with story.step("A's operator confirms in the console: one of two, nothing is erased") as show:
-        confirm(a)
-        until(lambda: all(party.reshare["confirmed"] == 1 for party in (*old, *new)), "A's vote is seen by all")
-        check(states(old) == {"retiring"}, "an old share is gone before the decision")
-        check(not any(party.reshare["complete"] for party in new), "complete on one confirmation")
-        show(wallet.pay([a, b]))
+        change.confirmed_by("a")
+        until(lambda: all(view.confirmed == 1 for view in change.seen()), "A's vote is seen by all")
+        check(states(quorum, old) == {"retiring"}, "an old share is gone before the decision")
+        check(not any(view.complete for view in change.seen()), "complete on one confirmation")
+        show(wallet.pay(["a", "b"]))
     with story.step("C's operator confirms; A's and B's workers are killed before they erase") as show:
-        for party in (a, b):
-            party.vertex.kill(WORKER)
-        confirm(c)
-        witnesses = (c, *new[2:])
-        until(lambda: all(party.reshare["deleted"] == 1 for party in witnesses), "C's DELETED is seen by all")
-        seen = [party.reshare for party in witnesses]
-        check(all(each["state"] == "committed" and not each["complete"] for each in seen), "complete too early")
-        check(c.share["state"] == "erased", "C's share is not erased")
-        show(wallet.refuses(new[2:], dict.fromkeys("DEF", "reshare_not_complete")))
+        for name in ("a", "b"):
+            cluster.vertex(name).kill(WORKER)
+        change.confirmed_by("c")
+        witnesses = ["c", "d", "e", "f"]
+        until(lambda: all(view.deleted == 1 for view in change.seen(witnesses)), "C's DELETED is seen by all")
+        seen = change.seen(witnesses)
+        check(all(view.state == "committed" and not view.complete for view in seen), "complete too early")
+        check(states(quorum, old.only("c")) == {"erased"}, "C's share is not erased")
+        show(wallet.refuses(new, ["d", "e", "f"], dict.fromkeys("def", "reshare_not_complete")))
         show("decided, 1 of 2 erased: not complete, nobody signs")
     with story.step("Their workers come back: complete at n − t + 1 = 2 erased") as show:
-        for party in (a, b):
-            party.vertex.restart(WORKER)
-        until(lambda: states(new) == {"active"}, "the new shares are active")
-        until(lambda: states(old) == {"erased"}, "all old shares are erased, B's without a vote of its own")
-        until(lambda: all(party.reshare["clean"] for party in (*old, *new)), "clean everywhere")
+        for name in ("a", "b"):
+            cluster.vertex(name).restart(WORKER)
+        until(lambda: states(quorum, new) == {"active"}, "the new shares are active")
+        until(lambda: states(quorum, old) == {"erased"}, "all old shares are erased, B's without a vote of its own")
+        until(lambda: all(view.clean for view in change.seen()), "clean everywhere")
         cluster.wait_ready()
-        pause = max(party.reshare["pause_seconds"] for party in old)
-        show(f"complete and clean; nobody could sign for {pause:.1f} s, workers' deaths included")
+        show(f"complete and clean; nobody could sign for {change.pause:.1f} s, workers' deaths included")
 
     with story.step("Any three of the new five sign under the same key; two don't") as show:
-        check(client.public_key([*old, *new]) == wallet.public_key, "the public key has changed")
-        show(wallet.refuses(new[3:], dict.fromkeys("EF", "bad_request_params")))
-        show(wallet.pay(new[2:]))
-        show(wallet.pay([new[0], new[1], new[3]]))
+        wallet.key = quorum.look(new)
+        check(wallet.key.public_key == public_key, "the public key has changed")
+        show(wallet.refuses(new, ["e", "f"], dict.fromkeys("ef", "bad_request_params")))
+        show(wallet.pay(["d", "e", "f"]))
+        show(wallet.pay(["a", "b", "e"]))
     with story.step("Old shares, and old mixed with new, sign nothing") as show:
-        show(wallet.refuses([a, b], dict.fromkeys("AB", "share_erased")))
-        show(wallet.refuses([c, *new[2:4]], {"C": "share_erased"}))
+        show(wallet.refuses(old, ["a", "b"], dict.fromkeys("ab", "share_erased")))
+        show(wallet.refuses(mixed(old.only("c"), new.only("de")), ["c", "d", "e"], {"c": "share_erased"}))
         show(copies_do_not_mix())
-    return new
 
 
-def lost_vertex(story: Story, cluster: Cluster, wallet: Wallet, old: Sequence[Party]) -> list[Party]:
+def lost_vertex(story: Story, cluster: Cluster, wallet: Wallet) -> None:
     """B's machine burns; the others replace it by a reshare 3-of-5 → 3-of-5 with a new vertex G."""
-    a, _, *others = old
-    rest = [a, *others]
+    quorum, public_key = wallet.quorum, wallet.key.public_key
     with story.step("B's processes, database and keystore are destroyed; the others sign on") as show:
         cluster.destroy_vertex("b")
-        show(wallet.pay(others))
+        quorum.remove("b")
+        show(wallet.pay(["d", "e", "f"]))
     with story.step("A, D, E, F reshare 3-of-5 → 3-of-5 to a new vertex G, without B") as show:
-        joining = [Party.at(cluster.add_vertex())]
-        new = client.reshare(staying=rest, leaving=[], joining=joining, threshold=3, pubkey=wallet.public_key)
-        check(states(new) == {"quarantined"}, "a new share is not quarantined")
+        quorum.add("g", user_at(cluster.add_vertex()))
+        moved = quorum.reshare(wallet.key, ["a", "d", "e", "f", "g"], 3, absent=["b"])
+        rest, new, change = moved.old.only("adef"), moved.new, Change(cluster, quorum, moved.rid)
+        check(states(quorum, new) == {"quarantined"}, "a new share is not quarantined")
         show("five new shares stored and quarantined, G's among them")
     with story.step("Two operators confirm: two of three, the old quorum still signs") as show:
-        for party in rest[:2]:
-            confirm(party)
-        until(lambda: all(party.reshare["confirmed"] == 2 for party in (*rest, *new)), "both votes are seen by all")
-        check(states(rest) == {"retiring"}, "an old share is gone before the decision")
-        show(wallet.refuses(new[2:], dict.fromkeys("EFG", "reshare_not_complete")))
-        show(wallet.pay(rest[1:]))
+        for name in ("a", "d"):
+            change.confirmed_by(name)
+        until(lambda: all(view.confirmed == 2 for view in change.seen()), "both votes are seen by all")
+        check(states(quorum, rest) == {"retiring"}, "an old share is gone before the decision")
+        show(wallet.refuses(new, ["e", "f", "g"], dict.fromkeys("efg", "reshare_not_complete")))
+        show(wallet.pay(["d", "e", "f"]))
     with story.step("The third confirms: complete at n − t + 1 = 3 erased, but not clean without B") as show:
-        confirm(rest[2])
-        until(lambda: states(new) == {"active"}, "the new shares are active")
-        until(lambda: states(rest) == {"erased"}, "the old shares of the living are erased")
-        until(lambda: all(party.reshare["deleted"] == 4 for party in new), "four deletions are seen by all")
-        seen = [party.reshare for party in new]
-        check(all(each["complete"] and not each["clean"] for each in seen), "not complete, or clean without B")
-        pause = max(each["pause_seconds"] or 0.0 for each in seen)
-        show(f"complete, 4 of 5 erased; nobody could sign for {pause:.1f} s")
+        change.confirmed_by("e")
+        until(lambda: states(quorum, new) == {"active"}, "the new shares are active")
+        until(lambda: states(quorum, rest) == {"erased"}, "the old shares of the living are erased")
+        until(lambda: all(view.deleted == 4 for view in change.seen()), "four deletions are seen by all")
+        check(all(view.complete and not view.clean for view in change.seen()), "not complete, or clean without B")
+        show(f"complete, 4 of 5 erased; nobody could sign for {change.pause:.1f} s")
     with story.step("D, F and G sign under the same key; the shares before them don't") as show:
-        check(client.public_key([*old[:1], *new]) == wallet.public_key, "the public key has changed")
-        show(wallet.refuses([rest[0], *rest[2:]], dict.fromkeys("AEF", "share_erased")))
-        show(wallet.refuses([rest[0], *new[3:]], {"A": "share_erased"}))
-        show(wallet.pay([new[1], *new[3:]]))
-    return new
+        wallet.key = quorum.look(new)
+        check(wallet.key.public_key == public_key, "the public key has changed")
+        show(wallet.refuses(rest, ["a", "e", "f"], dict.fromkeys("aef", "share_erased")))
+        show(wallet.refuses(mixed(rest.only("a"), new.only("fg")), ["a", "f", "g"], {"a": "share_erased"}))
+        show(wallet.pay(["d", "f", "g"]))
 
 
 def copies_do_not_mix() -> str:

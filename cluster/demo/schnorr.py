@@ -3,87 +3,81 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from coincurve import PublicKeyXOnly
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from vertex_client import Key, Quorum
+from vertex_client.answers import Scheme, SchnorrSignature
 
 from cluster.cluster import Cluster
-from cluster.demo import client
-from cluster.demo.client import Party, names, states, until
+from cluster.demo.client import shown, sign_refusals, states, until
 from cluster.demo.console import confirm
 from cluster.demo.story import Story, check
 
-NO_SCRIPT_TREE = ""  # the `tweak` of a taproot output that only the key can spend
+NO_SCRIPT_TREE = b""  # the `tweak` of a taproot output that only the key can spend
+SCHEMES: tuple[Scheme, ...] = ("ed25519", "bip340")
 
 
 @dataclass
 class SchnorrKey:
     """A key as its users know it: of BIP340 the x-only one."""
 
-    public_key: bytes
-    parties: list[Party]
+    quorum: Quorum
+    key: Key
 
-    @property
-    def scheme(self) -> str:
-        return self.parties[0].scheme
-
-    def sign(self, signers: Sequence[Party], **more: Any) -> str:
-        """Signs a fresh message, checks the signature in another library, and tells of it. ``more``: path, tweak."""
+    def sign(self, signers: Sequence[str], tweak: bytes | None = None) -> str:
+        """Signs a fresh message, checks the signature in another library, and tells of it."""
         message = secrets.token_bytes(100)
-        signature = bytes.fromhex(client.sign(signers, message, **more)["signature"])
-        check(self._verifies(self._key(signers[0], **more), message, signature), f"{self.scheme}: a bad signature")
-        library = "OpenSSL" if self.scheme == "ed25519" else "libsecp256k1"
-        return f"{self.scheme}: {names(signers)} signed{' under a taproot key' if more else ''}, {library} agrees"
-
-    def _key(self, signer: Party, **more: Any) -> bytes:
-        """The key that a signature is for: its taproot output key is asked for."""
-        if not more:
-            return self.public_key
-        body = {"key_id": signer.key_id, "derivation_path": [], **more}
-        return bytes.fromhex(signer.user.post("/bip340/derive-tweak-pubkey", body)["pubkey"])
+        signed = self.quorum.sign(self.key, message, by=signers, tweak=tweak)
+        public = self.key.public_key if tweak is None else self.quorum.derive(self.key, [], tweak=tweak)
+        scheme = self.key.scheme
+        check(isinstance(signed, SchnorrSignature), f"{scheme}: {signed} is no Schnorr signature")
+        signature = bytes.fromhex(signed.signature)  # type: ignore[union-attr]  # checked
+        check(self._verifies(bytes.fromhex(public), message, signature), f"{scheme}: a bad signature")
+        library = "OpenSSL" if scheme == "ed25519" else "libsecp256k1"
+        under = "" if tweak is None else " under a taproot key"
+        return f"{scheme}: {shown(signers)} signed{under}, {library} agrees"
 
     def _verifies(self, public_key: bytes, message: bytes, signature: bytes) -> bool:
-        if self.scheme == "bip340":
+        if self.key.scheme == "bip340":
             return PublicKeyXOnly(public_key).verify(signature, message)
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)  # raises InvalidSignature
         return True
 
 
-def first_keys(story: Story, cluster: Cluster) -> list[SchnorrKey]:
+def first_keys(story: Story, quorum: Quorum) -> list[SchnorrKey]:
     """Both keys, 2 of 3, and a signature of each."""
     with story.step("A, B and C generate an Ed25519 and a BIP340 key, 2 of 3, and sign with both") as show:
         keys = []
-        for scheme in ("ed25519", "bip340"):
-            parties = [Party.at(vertex, scheme) for vertex in cluster.vertices[:3]]
-            keys.append(SchnorrKey(client.keygen(parties, 2), parties))
-            show(f"{scheme} public key {keys[-1].public_key.hex()}")
-            show(keys[-1].sign(parties[:2]))
-        show(keys[1].sign(keys[1].parties[1:], tweak=NO_SCRIPT_TREE))
+        for scheme in SCHEMES:
+            key = SchnorrKey(quorum, quorum.keygen(scheme, 2, ["a", "b", "c"]))
+            show(f"{scheme} public key {key.key.public_key}")
+            show(key.sign(["a", "b"]))
+            keys.append(key)
+        show(keys[1].sign(["b", "c"], tweak=NO_SCRIPT_TREE))
     return keys
 
 
-def new_generations(story: Story, cluster: Cluster, keys: Sequence[SchnorrKey]) -> None:
+def new_generations(story: Story, cluster: Cluster, quorum: Quorum, keys: Sequence[SchnorrKey]) -> None:
     """The first key is refreshed, the second changes a party; both stay the keys that they are."""
     refreshed, reshared = keys
     with story.step("The Ed25519 key is refreshed, in the BIP340 key D takes C's place: the same keys sign") as show:
-        old = refreshed.parties
-        new = client.refresh(old)
-        until(lambda: states(new) == {"active"}, "the refreshed shares are active")
-        until(lambda: states(old) == {"erased"}, "the shares before them are erased")
-        check(client.public_key([*old, *new]) == refreshed.public_key, "the Ed25519 key has changed")
-        show(refreshed.sign(new[1:]))
+        moved = quorum.refresh(refreshed.key)
+        until(lambda: states(quorum, moved.new) == {"active"}, "the refreshed shares are active")
+        until(lambda: states(quorum, moved.old) == {"erased"}, "the shares before them are erased")
+        check(quorum.look(moved.new).public_key == refreshed.key.public_key, "the Ed25519 key has changed")
+        refreshed.key = moved.new
+        show(refreshed.sign(["b", "c"]))
 
-        a, b, c = reshared.parties
-        joining = [Party.at(cluster.vertices[3], "bip340")]
-        new = client.reshare(staying=[a, b], leaving=[c], joining=joining, threshold=2, pubkey=reshared.public_key)
-        for party in (a, b):
-            confirm(party)
-        until(lambda: states(new) == {"active"}, "the new shares are active")
-        until(lambda: states([a, b, c]) == {"erased"}, "the old shares are erased")
-        check(client.public_key([a, b, c, *new]) == reshared.public_key, "the BIP340 key has changed")
-        show(reshared.sign(new[1:]))
-        show(reshared.sign([new[0], new[2]], tweak=NO_SCRIPT_TREE))
-        refused = client.sign_refusals([a, c], b"")
-        check(refused == ["share_erased"] * 2, f"old shares answered {refused}")
+        replaced = quorum.reshare(reshared.key, ["a", "b", "d"], 2)
+        for name in ("a", "b"):
+            confirm(cluster.vertex(name), quorum.vertices[name].reshare(replaced.rid).reshare_id)
+        until(lambda: states(quorum, replaced.new) == {"active"}, "the new shares are active")
+        until(lambda: states(quorum, replaced.old) == {"erased"}, "the old shares are erased")
+        check(quorum.look(replaced.new).public_key == reshared.key.public_key, "the BIP340 key has changed")
+        reshared.key = replaced.new
+        show(reshared.sign(["b", "d"]))
+        show(reshared.sign(["a", "d"], tweak=NO_SCRIPT_TREE))
+        refused = sign_refusals(quorum, replaced.old, b"", ["a", "c"])
+        check(refused == {"a": "share_erased", "c": "share_erased"}, f"old shares answered {refused}")
         show("old shares: share_erased")

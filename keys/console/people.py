@@ -1,4 +1,4 @@
-"""Operators, API users, their tokens and policies. A token is shown once, in the answer to the request that made it."""
+"""Operators, API users and their tokens. A token is shown once, in the answer to the request that made it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -15,11 +16,12 @@ from unfold.decorators import display
 from audit.console import ReadOnlyAdmin
 from audit.labels import badge, short
 from keys import users
-from keys.models import ApiKey, ApiUser, Operator, Policy
+from keys.models import ApiKey, ApiUser, Operator
 from vertex.errors import ApiError
 
 
-def _actor(request: HttpRequest) -> str:
+def actor(request: HttpRequest) -> str:
+    """The audit log's name of who acts at the console."""
     return f"operator:{request.user.get_username()}"
 
 
@@ -35,7 +37,7 @@ def _token_page(request: HttpRequest, token: str, bearer: str, back: str) -> Htt
     return TemplateResponse(request, "keys/token.html", context)
 
 
-def _each(request: HttpRequest, chosen: QuerySet[Any], service: Callable[[Any], None], done: str) -> None:
+def each(request: HttpRequest, chosen: QuerySet[Any], service: Callable[[Any], None], done: str) -> None:
     """Call a service for every chosen row; a refusal is told and doesn't stop the others."""
     for row in chosen:
         try:
@@ -64,7 +66,7 @@ class OperatorAdmin(ReadOnlyAdmin):
             messages.error(request, "Choose yourself: a token is its operator's own.")
             return None
         operator = chosen.get()
-        token = users.operator_token_create(operator=operator, actor=_actor(request))
+        token = users.operator_token_create(operator=operator, actor=actor(request))
         return _token_page(request, token, operator.username, reverse("admin:keys_operator_changelist"))
 
 
@@ -106,7 +108,7 @@ class ApiUserAdmin(ReadOnlyAdmin):
 
     def save_model(self, request: HttpRequest, obj: ApiUser, form: Any, change: bool) -> None:
         owner = Operator.objects.get(username=request.user.get_username())
-        user, token = users.user_create(name=obj.name, owner=owner, actor=_actor(request))
+        user, token = users.user_create(name=obj.name, owner=owner, actor=actor(request))
         obj.pk = user.pk
         request.new_token = token  # type: ignore[attr-defined]
 
@@ -119,12 +121,12 @@ class ApiUserAdmin(ReadOnlyAdmin):
             messages.error(request, "Choose one user.")
             return None
         user = chosen[0]
-        token = users.api_key_create(user_id=user.pk, actor=_actor(request))
+        token = users.api_key_create(user_id=user.pk, actor=actor(request))
         return _token_page(request, token, user.name, reverse("admin:keys_apiuser_changelist"))
 
     @admin.action(description="Delete users without key shares", permissions=["remove"])
     def delete_users(self, request: HttpRequest, chosen: QuerySet[ApiUser]) -> None:
-        _each(request, chosen, lambda user: users.user_delete(user_id=user.pk, actor=_actor(request)), "deleted")
+        each(request, chosen, lambda user: users.user_delete(user_id=user.pk, actor=actor(request)), "deleted")
 
     @display(description="user id")
     def id_short(self, user: ApiUser) -> SafeString:
@@ -137,8 +139,8 @@ class ApiUserAdmin(ReadOnlyAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ["public_id", "bearer", "state", "created_at", "revoked_at"]
-    fields = ["public_id", "bearer", "state", "created_at", "revoked_at"]
+    list_display = ["public_id", "bearer", "state", "created_at", "last_used_at", "expires_at", "revoked_at"]
+    fields = list_display
     readonly_fields = fields
     search_fields = ["public_id", "user__name", "operator__username"]
     list_select_related = ["user", "operator"]
@@ -150,7 +152,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiKey]) -> None:
-        _each(request, chosen, lambda key: users.api_key_revoke(api_key=key.pk, actor=_actor(request)), "revoked")
+        each(request, chosen, lambda key: users.api_key_revoke(api_key=key.pk, actor=actor(request)), "revoked")
 
     @display(description="bearer")
     def bearer(self, key: ApiKey) -> str:
@@ -158,12 +160,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     @display(description="state")
     def state(self, key: ApiKey) -> SafeString:
-        return badge("revoked" if key.revoked_at else "active")
-
-
-@admin.register(Policy)
-class PolicyAdmin(ReadOnlyAdmin):
-    list_display = ["name", "id", "confirms_deletion", "created_at"]
-    fields = ["name", "id", "confirms_deletion", "created_at"]
-    readonly_fields = fields
-    search_fields = ["name"]
+        if key.revoked_at:
+            return badge("revoked")
+        return badge("expired" if key.expires_at and key.expires_at <= timezone.now() else "active")

@@ -16,6 +16,8 @@ _NAME = re.compile(r"[a-z0-9.-]{1,230}\Z")
 _TEMPORARY = "new~"  # then the name that it is for, another ~ and 16 random hex digits
 # A temporary file so old belongs to a process that died while it wrote.
 _STALE_SECONDS = 600
+# How a file begins once its overwriting has begun; no sealed value and no keystore's random id does.
+_WIPED = bytes(8)
 
 
 class Directory:
@@ -153,14 +155,14 @@ class Directory:
             for name in files:
                 if name.startswith(_TEMPORARY):
                     self._remove_if_old(name)
-                elif _NAME.match(name) and not any(self.read(name) or b"\1"):
+                elif _NAME.match(name) and is_wiped(self.read(name) or b""):
                     self._finish_destroying(name)
 
     def _finish_destroying(self, name: str) -> None:
         """Unlink an overwritten file, unless a rotation has put another in its place since it was read."""
         with locked(self._fd, name):
-            if not any(self.read(name) or b"\1"):
-                os.unlink(name, dir_fd=self._fd)
+            if is_wiped(self.read(name) or b""):
+                self._overwrite_and_unlink(name)
                 os.fsync(self._fd)
 
     def _remove_if_old(self, name: str) -> None:
@@ -178,8 +180,16 @@ def _answered() -> Iterator[None]:
         raise KeystoreUnavailable(f"the keystore's directory: {error.strerror or error}") from error
 
 
+def is_wiped(data: bytes) -> bool:
+    """Whether a file's overwriting has begun: what is left of it is nobody's."""
+    return data[: len(_WIPED)] == _WIPED
+
+
 def _overwrite(fd: int) -> None:
+    """Its beginning reaches the disk before the rest: a file that was overwritten in part says so."""
     size = os.fstat(fd).st_size
+    os.pwrite(fd, _WIPED, 0)
+    os.fsync(fd)
     if os.pwrite(fd, bytes(size), 0) != size:
         raise KeystoreUnavailable("a file of the keystore was overwritten in part only")
     os.fsync(fd)

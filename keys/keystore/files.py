@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from keys.keystore.base import KeyGone
-from keys.keystore.directory import Directory
+from keys.keystore.directory import Directory, is_wiped
 from keys.keystore.journal import FileJournal, Root
 from keys.keystore.resealing import reseal
 from keys.keystore.sealing import KEY, MasterKeys, Sealer, checked_ref, is_ref, new_ref, seal, unseal
@@ -73,7 +73,7 @@ class FileKeys:
     def stale(self) -> Iterator[str]:
         for ref in self.list():
             wrapped = self._directory.read(ref)
-            if wrapped and any(wrapped) and not self._sealer.is_current(wrapped):
+            if wrapped and not is_wiped(wrapped) and not self._sealer.is_current(wrapped):
                 yield ref
 
     def reseal(self, ref: str) -> bool:
@@ -82,8 +82,8 @@ class FileKeys:
 
     def _data_key(self, ref: str) -> AESGCM:
         wrapped = self._directory.read(checked_ref(ref))
-        if wrapped and not any(wrapped):  # overwritten: destroyed, or moved by a rotation while it was read
+        if wrapped and is_wiped(wrapped):  # overwritten: destroyed, or moved by a rotation while it was read
             wrapped = self._directory.read(ref)
-        if not wrapped or not any(wrapped):
+        if not wrapped or is_wiped(wrapped):
             raise KeyGone(ref)
         return AESGCM(self._sealer.unseal(ref, wrapped))

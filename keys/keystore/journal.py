@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from keys.keystore.base import JournalChanged, JournalExists, KeystoreClosed
-from keys.keystore.directory import Directory
+from keys.keystore.directory import Directory, is_wiped
 from keys.keystore.sealing import MasterKeys, Sealer, flat_name, header_made, header_opened, header_resealed, named
 
 _HEADER = "keystore"
@@ -80,7 +80,7 @@ class FileJournal:
     def stale(self) -> Iterator[str]:
         for flat in self._directory.names():
             sealed = self._directory.read(flat)
-            if sealed and any(sealed) and not self._sealer.is_current(sealed):
+            if sealed and not is_wiped(sealed) and not self._sealer.is_current(sealed):
                 yield named(flat)
 
     def reseal(self, name: str) -> bool:
@@ -88,6 +88,6 @@ class FileJournal:
         return self._directory.update(flat_name(name), lambda sealed: self._sealer.resealed(name, sealed))
 
     def _opened(self, name: str, sealed: bytes | None) -> bytes | None:
-        if sealed is None or (sealed and not any(sealed)):  # overwritten: a destroy is on its way or was cut short
+        if sealed is None or is_wiped(sealed):  # overwritten: a destroy is on its way or was cut short
             return None
         return self._sealer.unseal(name, sealed)

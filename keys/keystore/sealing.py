@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from keys.keystore.base import InvalidName, KeystoreClosed, KeystoreUnavailable, Tampered
+from keys.keystore.directory import is_wiped
 
 KEY = 32
 _BY_DATA_KEY, _BY_MASTER_KEY, _BY_ENVELOPE = b"\x01", b"\x02", b"\x03"
@@ -86,7 +87,7 @@ class Sealer:
 
     def resealed(self, place: str, sealed: bytes | None) -> bytes | None:
         """The same under the master key that seals; None when there is nothing to do."""
-        if sealed is None or not any(sealed) or self.is_current(sealed):
+        if sealed is None or is_wiped(sealed) or self.is_current(sealed):
             return None
         return self.seal(place, self.unseal(place, sealed))
 

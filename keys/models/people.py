@@ -22,6 +22,7 @@ class Policy(models.Model):
     name = models.CharField(max_length=200, unique=True)
     # Deletions of shares under this policy are confirmed without an operator (scheduled refreshes).
     confirms_deletion = models.BooleanField(default=False)
+    rules = models.ManyToManyField("keys.Rule", related_name="policies", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -59,6 +60,8 @@ class ApiKey(models.Model):
     operator = models.ForeignKey(Operator, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)  # to the minute
 
     class Meta:
         verbose_name = "API key"

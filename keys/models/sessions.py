@@ -15,6 +15,8 @@ class Operation(models.Model):
     ::
 
         pending -> done | failed
+
+    A batch whose requests have rooms of their own has a part for each, and ends with the last of them.
     """
 
     class State(models.TextChoices):
@@ -31,7 +33,10 @@ class Operation(models.Model):
     result = models.JSONField(null=True)
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
+    request_id = models.CharField(max_length=64, default="", blank=True)  # the X-Request-Id of the call that began it
     deadline = models.DateTimeField()
+    parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
+    index = models.PositiveSmallIntegerField(null=True)  # of a part: its request's place in the batch
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -46,6 +51,7 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
+            models.Index(fields=["created_at", "id"], name="operation_in_order"),
         ]
 
 
@@ -101,7 +107,12 @@ class ProtocolSession(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["relay", "room", "share"], name="one_session_per_room_and_share"),
+            # One that ended before its room was full has done nothing there: its call may be repeated.
+            models.UniqueConstraint(
+                fields=["relay", "room", "share"],
+                condition=Q(finished_at__isnull=True) | Q(filled__isnull=False),
+                name="one_session_per_room_and_share",
+            ),
             models.UniqueConstraint(fields=["share", "sid"], condition=Q(kind="sign"), name="one_signature_per_sid"),
             models.CheckConstraint(
                 name="ended_session_has_no_key",

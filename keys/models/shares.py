@@ -115,7 +115,8 @@ class ShareExport(models.Model):
 class PairState(models.Model):
     """OT state and zero seed of a share towards one counterparty, each sealed under a data key of its own.
 
-    A ban destroys that key; the row stays to say so.
+    A ban destroys that key; the row stays to say so. Lifting one does not bring it back: it lets a reshare make a fresh
+    one with that counterparty.
     """
 
     share = models.ForeignKey(KeyShare, on_delete=models.PROTECT, related_name="pairs")
@@ -123,6 +124,8 @@ class PairState(models.Model):
     sealed = models.BinaryField(null=True)
     data_key = models.CharField(max_length=64, null=True)
     banned_at = models.DateTimeField(null=True)
+    lifted_by = models.CharField(max_length=200, default="", blank=True)
+    lifted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["share", "peer"], name="one_pair_state_per_peer")]

@@ -1,16 +1,20 @@
 """Fields of requests, and what many of them share."""
 
+import re
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from drf_spectacular.drainage import set_override
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mpc.derive import parse_path
 
 MAX_NAME = 200
+KEYGEN_ID = "^vtx1[0-9a-f]{72}$"
 MAX_PAGE = 1000
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
 
 
 class StrictCharField(serializers.CharField):
@@ -22,6 +26,15 @@ class StrictCharField(serializers.CharField):
         return str(super().to_internal_value(data))
 
 
+class UrlField(StrictCharField):
+    """A URL for this vertex to call; whoever uses it checks scheme and host."""
+
+    def __init__(self, *, max_length: int, **kwargs: Any) -> None:
+        super().__init__(max_length=max_length, **kwargs)
+        pattern = r"^https?://[^\s/?#@]+(/[^\s#]*)?$"
+        set_override(self, "field", {"type": "string", "maxLength": max_length, "pattern": pattern})
+
+
 class StrictIntegerField(serializers.IntegerField):
     """A JSON integer."""
 
@@ -31,16 +44,24 @@ class StrictIntegerField(serializers.IntegerField):
         return int(super().to_internal_value(data))
 
 
+class StrictBooleanField(serializers.BooleanField):
+    """A JSON boolean."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input="")
+        return data
+
+
 class StrictUUIDField(serializers.UUIDField):
     """A UUID as a JSON string, with or without hyphens."""
 
     def to_internal_value(self, data: Any) -> UUID:
-        if not isinstance(data, str) or len(data) > 36:
+        if not isinstance(data, str) or not _UUID.fullmatch(data):
             self.fail("invalid", value="")
         return UUID(str(super().to_internal_value(data)))
 
 
-@extend_schema_field(str)
 class HexField(serializers.Field[bytes, Any, str, Any]):
     """Bytes in hex, `0x` tolerated; at most `max_bytes` of them if that is given."""
 
@@ -49,6 +70,12 @@ class HexField(serializers.Field[bytes, Any, str, Any]):
     def __init__(self, *, max_bytes: int | None = None, **kwargs: Any) -> None:
         self.max_bytes = max_bytes
         super().__init__(**kwargs)
+        set_override(self, "field", self.described())
+
+    def described(self) -> dict[str, Any]:
+        """The field's schema."""
+        schema = {"type": "string", "pattern": "^(0[xX])?([0-9a-fA-F]{2})*$"}
+        return schema if self.max_bytes is None else schema | {"maxLength": 2 + 2 * self.max_bytes}
 
     def to_internal_value(self, text: Any) -> bytes:
         if not isinstance(text, str):
@@ -65,7 +92,21 @@ class HexField(serializers.Field[bytes, Any, str, Any]):
         return value.hex()
 
 
-@extend_schema_field({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}})
+_INDEX = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {
+                "type": "array",
+                "items": {"oneOf": [_INDEX, {"type": "string", "pattern": "^[0-9]{1,10}$"}]},
+                "maxItems": settings.VERTEX_MAX_PATH_DEPTH,
+            },
+            {"type": "string", "pattern": f"^[mM](/[0-9]{{1,10}}){{0,{settings.VERTEX_MAX_PATH_DEPTH}}}$"},
+        ]
+    }
+)
 class PathField(serializers.Field[tuple[int, ...], Any, list[int], Any]):
     """A derivation path: `[0, 1]`, `["0", "1"]` or `"m/0/1"`, non-hardened."""
 
@@ -88,12 +129,28 @@ class PathField(serializers.Field[tuple[int, ...], Any, list[int], Any]):
         return list(value)
 
 
+@extend_schema_field({"type": "integer", "minimum": 2, "maximum": settings.VERTEX_MAX_PARTIES})
+class QuorumField(StrictIntegerField):
+    """A number of parties or a threshold. Its bounds are the service's to check: `bad_n_and_t_params`."""
+
+
+_MAX_IDS = 2 * settings.VERTEX_MAX_PARTIES
+
+
+@extend_schema_field(
+    {
+        "type": "array",
+        "items": {"type": "string", "pattern": KEYGEN_ID},
+        "minItems": 1,
+        "maxItems": _MAX_IDS,
+        "uniqueItems": True,
+    }
+)
 class IdListField(serializers.ListField):
     """Keygen ids; the caller's own may be among them."""
 
     def __init__(self, **kwargs: Any) -> None:
-        limit = 2 * settings.VERTEX_MAX_PARTIES
-        super().__init__(child=StrictCharField(max_length=MAX_NAME), min_length=1, max_length=limit, **kwargs)
+        super().__init__(child=StrictCharField(max_length=MAX_NAME), min_length=1, max_length=_MAX_IDS, **kwargs)
 
 
 class HashAlgoField(serializers.ChoiceField):
@@ -105,11 +162,13 @@ class HashAlgoField(serializers.ChoiceField):
         return str(super().to_internal_value(data.lower()))
 
 
-@extend_schema_field({"type": "string", "pattern": "^((0[xX])?[0-9a-fA-F]{64})?$"})
 class TweakField(HexField):
     """The root of a taproot script tree: 32 bytes, or none for a key without script tree."""
 
     default_error_messages = {"length": "A tweak has 32 bytes, or none."}
+
+    def described(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^(0[xX])?([0-9a-fA-F]{64})?$"}
 
     def to_internal_value(self, text: Any) -> bytes:
         root = super().to_internal_value(text)
@@ -120,6 +179,8 @@ class TweakField(HexField):
 
 class IdListMixin(serializers.Serializer[Any]):
     """The id list, under either of its names."""
+
+    further_schema = {"oneOf": [{"required": ["others_keygen_ids"]}, {"required": ["keygen_ids"]}]}
 
     others_keygen_ids = IdListField(required=False)
     keygen_ids = IdListField(required=False)

@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
+from keys import clock
 from keys.models import ProtocolSession
 from keys.relays import relay
 from keys.sessions.carrier import RECEIPT
@@ -59,6 +59,7 @@ class Driver:
         self._unread_of: Counter[bytes] = Counter()  # frames by sender
         self._sid: bytes | None = None  # once a message of another party was opened under it
         self._judged = 0
+        self._until = time.monotonic() + (session.deadline - clock.now()).total_seconds()
 
     def run(self) -> Any:
         """The protocol's result; raises its errors, Parked, TimedOut, Refused or LeaseLost."""
@@ -84,7 +85,7 @@ class Driver:
         outgoing = [Message(SLOT, f.round, f.sender.hex(), f.receiver.hex(), f.body) for f in step.frames]
         quiet_until = time.monotonic() + (PARK_AFTER if self._log else ROUND_WAIT)
         while not self._take(step, inbound):
-            if timezone.now() > self._session.deadline:
+            if time.monotonic() > self._until:
                 raise TimedOut(step.round, self._silent(inbound))
             if not outgoing and time.monotonic() >= quiet_until:
                 self._unanswered(step, inbound)

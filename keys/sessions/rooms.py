@@ -1,12 +1,16 @@
 """A session's place in its room at the relay; and rooms that the relay has forgotten, put back as they were."""
 
+from datetime import timedelta
+
 from django.conf import settings
 
+from keys import clock
 from keys.models import ProtocolSession
 from keys.relays import inbox, relay
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.errors import ApiError
 
+PUT_BACK_LIFE = timedelta(days=1)  # it is put back again where that is not enough
 FORGOTTEN = ("room_not_found", "not_joined")
 ROOM_REFUSALS = {
     "room_not_found": "the room is unknown or has expired",
@@ -46,7 +50,10 @@ def forgotten(refusal: BaseException | None) -> bool:
 
 def put_back(session: ProtocolSession) -> None:
     """The room again, of the size that its sessions were told, and our place in it. Raises as the relay's client does;
-    RelayRefused also where the room's size was never told here: only who knows the room can put it back."""
+    RelayRefused also where the room's size was never told here: only who knows the room can put it back.
+
+    The others come when they look, which may be long after the session's deadline: the room must live until then.
+    """
     if session.room_size is None:
         raise RelayRefused("room_not_found", "the room is unknown")
     client = relay(session.relay)
@@ -56,7 +63,7 @@ def put_back(session: ProtocolSession) -> None:
         party=bytes(session.share.identity.public).hex(),
         inbox=inbox(),
         kind=session.kind,
-        until=int(session.deadline.timestamp()),
+        until=int(max(session.deadline, clock.now() + PUT_BACK_LIFE).timestamp()),
         min_size=1,
         max_size=session.room_size,
     )

@@ -12,10 +12,9 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from audit import services as audit
-from keys import operations, witness
+from keys import clock, operations, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.evidence import hand_over, record_of
@@ -27,6 +26,7 @@ from mpc.errors import Blame
 from relay.client import Joined, RelayRefused, RelayUnavailable
 from vertex.celery import app
 from vertex.errors import ApiError
+from vertex.requests import caused_by
 
 log = structlog.get_logger()
 State = ProtocolSession.State
@@ -60,11 +60,12 @@ def session_open(
     max_size: int,
     deadline: datetime,
     actor: str,
-    data: dict[str, Any],
+    data: dict[str, Any] | list[dict[str, Any]],
     begin: Callable[[ProtocolSession], None] = lambda session: None,
 ) -> ProtocolSession:
     """Create the session with its audit event, then join its room; raises ApiError when the room refuses.
 
+    ``data``: of its event; of a batch, of one event for each request.
     ``begin`` writes in the transaction that creates the session. Where the join fills the room the session is ready
     at once, else the relay's news make it so.
     """
@@ -80,11 +81,12 @@ def session_open(
                 deadline=deadline,
             )
             begin(session)
-            audit.record(
+            about = {"session": str(session.id), "room": room}
+            audit.record_each(
                 action=f"{kind}.requested",
                 actor=actor,
                 subject=str(share.id),
-                data={"session": str(session.id), "room": room, **data},
+                data=[about | each for each in (data if isinstance(data, list) else [data])],
             )
     except IntegrityError as error:
         raise RoomRefused("bad_request_params", ROOM_REFUSALS["room_used"]) from error
@@ -123,7 +125,7 @@ def room_full(*, room: str, filled: int | None, size: int | None) -> None:
     if size is None:
         return
     for session in ProtocolSession.objects.filter(room=room, state__in=(State.JOINING, State.WAITING)):
-        deadline = timezone.now() + kind_of(session).run_for
+        deadline = clock.now() + kind_of(session).run_for
         with transaction.atomic():
             rows = ProtocolSession.objects.filter(id=session.id, state__in=(State.JOINING, State.WAITING)).update(
                 state=State.READY,
@@ -214,7 +216,8 @@ def session_fail(
         session_material_destroy(session)
     guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
     ended: dict[str, Any] = {"state": State.FAILED, "finished_at": Now(), "lease_until": None, "fence": F("fence") + 1}
-    with transaction.atomic():
+    request = session.operation.request_id if session.operation else ""
+    with caused_by(request), transaction.atomic():
         held = ProtocolSession.objects.select_for_update().filter(guard, id=session_id, finished_at=None)
         if not held.exists():
             return False
@@ -241,8 +244,10 @@ def session_fail(
         )
     if blame and blame.evidence:
         hand_over(session, blame.evidence)
-    if not goes_on:
-        leave(session, refused=None if isinstance(error, RoomRefused) else error.err_type)
+    asked = not isinstance(error, RoomRefused)
+    # Who was told to repeat the call has not left the room.
+    if not goes_on and (asked or error.retry_after is None):
+        leave(session, refused=error.err_type if asked else None)
     return True
 
 
@@ -289,7 +294,7 @@ def sweep() -> int:
             room_news(session, join_again(session))
         except ApiError:
             log.info("room_not_asked", session=str(session.id))
-        pause = max(settings.VERTEX_SWEEP * 5, (timezone.now() - session.created_at).total_seconds() / 10)
+        pause = max(settings.VERTEX_SWEEP * 5, (clock.now() - session.created_at).total_seconds() / 10)
         ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
         found += 1
     return found

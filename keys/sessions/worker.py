@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from keys import clock
 from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
 from keys.sessions.carrier import carry
@@ -21,6 +22,7 @@ from mpc.errors import Abort, Blame, ProtocolError
 from mpc.identity import encode_keygen_id
 from relay.client import RelayRefused, RelayUnavailable
 from vertex.errors import ApiError
+from vertex.requests import caused_by
 
 log = structlog.get_logger()
 # What ends a protocol without being a fault of this vertex.
@@ -47,26 +49,31 @@ def run(lease: Lease) -> None:
     """Run a claimed session until it parks or ends. What this vertex has no answer to is tried again later."""
     while True:
         session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=lease.session_id)
-        kind = kind_of(session)
-        try:
-            if session.state in (State.READY, State.RUNNING):
-                _run_protocol(session, kind, lease)
-                if not kind.durable:
-                    return
-                session.refresh_from_db()
-            if session.state == State.SETTLING:
-                _settle(session, kind, lease)
-            return
-        except Parked:
-            if lease.park(poll_in=_pause(session)):
+        with caused_by(session.operation.request_id if session.operation else ""):
+            if _worked_on(session, lease):
                 return
-        except LeaseLost:
-            raise
-        except Exception:
-            log.exception("session_interrupted", session=str(session.id), kind=session.kind)
-            connection.close()
-            lease.give_back(poll_in=_pause(session))
-            return
+
+
+def _worked_on(session: ProtocolSession, lease: Lease) -> bool:
+    """As far as it gets; False when news came while it was being parked."""
+    kind = kind_of(session)
+    try:
+        if session.state in (State.READY, State.RUNNING):
+            _run_protocol(session, kind, lease)
+            if not kind.durable:
+                return True
+            session.refresh_from_db()
+        if session.state == State.SETTLING:
+            _settle(session, kind, lease)
+    except Parked:
+        return lease.park(poll_in=_pause(session))
+    except LeaseLost:
+        raise
+    except Exception:
+        log.exception("session_interrupted", session=str(session.id), kind=session.kind)
+        connection.close()
+        lease.give_back(poll_in=_pause(session))
+    return True
 
 
 def _run_protocol(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
@@ -166,5 +173,5 @@ def api_error(error: Exception) -> ApiError:
 
 def _pause(session: ProtocolSession) -> timedelta:
     """How long a parked session is left alone without news: longer as it grows older."""
-    age = (timezone.now() - session.created_at).total_seconds()
+    age = (clock.now() - session.created_at).total_seconds()
     return timedelta(seconds=min(60.0, max(settings.VERTEX_SWEEP, age / 10)))

@@ -14,10 +14,10 @@ from keys.heads import head_data, head_request
 from keys.models import Operation
 from keys.serializers.answers import EventListAnswer, HeadAnswer
 from keys.serializers.people import EventsSerializer
-from keys.views.admin import READERS, AdminView
-from keys.views.base import ApiView, valid
+from keys.views.admin import AdminView
+from keys.views.base import READERS, ApiView, valid
 from vertex.errors import ApiError
-from vertex.openapi import PREFER
+from vertex.openapi import PREFER, Accepted, refuses
 
 
 class Events(AdminView):
@@ -56,7 +56,8 @@ class Head(AdminView):
 
     operator_groups = READERS
 
-    @extend_schema(parameters=[PREFER], responses=HeadAnswer)
+    @refuses("executor_result")
+    @extend_schema(parameters=[PREFER], responses={200: HeadAnswer, 202: Accepted()})
     def get(self, request: Request) -> Response:
         """The end of the chain, signed by this vertex's ES256 key; a worker signs it when it is new."""
         if (head := selectors.current_head()) is not None:
@@ -74,6 +75,7 @@ class IdentityPubkey(ApiView):
     authentication_classes = ()
     permission_classes = ()
 
+    @refuses("not_ready")
     @extend_schema(responses={(200, "application/x-pem-file"): str}, auth=[])
     def get(self, request: Request) -> HttpResponse:
         """The vertex's ES256 public key (PEM), which signs audit heads and requests to rule servers."""

@@ -1,14 +1,23 @@
 """What the views share."""
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from django.http import Http404
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
+from keys.selectors import page_after
+from keys.serializers.fields import PageSerializer
 from vertex.errors import ApiError
+
+READERS = frozenset({"viewer", "operator", "approver", "auditor"})
+M = TypeVar("M", bound=Model | dict[str, Any])
 
 
 class ApiView(APIView):
@@ -43,3 +52,18 @@ def id_or_404(text: str) -> UUID:
         return UUID(text)
     except ValueError as error:
         raise Http404 from error
+
+
+def paged(
+    request: Request,
+    rows: QuerySet[Any, M],
+    shown: Callable[[M], dict[str, Any]],
+    *,
+    serializer: type[Serializer[Any]] = PageSerializer,
+    **kept: str,
+) -> Response:
+    """`?limit=&after=` of rows that have a `created_at`, as ``{"results", "next"}``; ``kept`` stays in `next`."""
+    page = valid(serializer, request.query_params.dict())
+    found, after = page_after(rows, after=page.get("after"), limit=page["limit"])
+    query = urlencode({**kept, "after": str(after), "limit": page["limit"]})
+    return Response({"results": list(map(shown, found)), "next": f"{request.path_info}?{query}" if after else None})

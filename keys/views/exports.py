@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import operations
+from keys.actions import refusals_of
 from keys.auth import user_in
 from keys.backup import backup_request
 from keys.boxes import AnswerKey
@@ -27,7 +28,9 @@ from keys.views.base import ApiView, key_id_of, valid
 from mpc.importing import Imported
 from mpc.secret import Secret
 from vertex.auth import IsUser
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
+
+_IMPORT_REFUSALS = ("key_id_not_exists", "bad_n_and_t_params", "executor_result", *refusals_of("keygen"))
 
 
 class ExportFull(ApiView):
@@ -36,6 +39,7 @@ class ExportFull(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses("key_id_not_exists", "executor_result", "policy_validation_failed", *refusals_of("export"))
     @extend_schema(request=ExportSerializer, parameters=[IDEMPOTENCY_KEY], responses=ExportAnswer)
     def post(self, request: Request) -> Response:
         """Make the whole private key at the one party `export_to`; the key is never used for MPC again."""
@@ -91,6 +95,7 @@ class Import(ApiView):
 class KeyImporter(Import):
     """POST /{s}/import/key-importer"""
 
+    @refuses(*_IMPORT_REFUSALS)
     @extend_schema(
         request=ImporterSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()}
     )
@@ -104,6 +109,7 @@ class KeyImporter(Import):
 class KeyShareRecipient(Import):
     """POST /{s}/import/import-key-share-recipient"""
 
+    @refuses(*_IMPORT_REFUSALS)
     @extend_schema(
         request=RecipientSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()}
     )
@@ -120,6 +126,13 @@ class BackupExport(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses(
+        "key_id_not_exists",
+        "executor_result",
+        "policy_validation_failed",
+        "server_share_backup_setting_disabled",
+        *refusals_of("backup"),
+    )
     @extend_schema(parameters=[IDEMPOTENCY_KEY], responses=BackupAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """This party's share as a backup, encrypted or not as this vertex is set; recorded before it is given."""

@@ -1,63 +1,97 @@
 """Reads of keys: metadata, export id, derived public keys."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from coincurve import PublicKey
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import keygen_receipts, selectors
-from keys.actions import require
+from keys import bans, keygen_receipts, selectors
+from keys.actions import refusals_of, require
 from keys.auth import principal_in, user_in
+from keys.models import KeyShare
 from keys.receipts import Bundle
-from keys.serializers.answers import KeyAnswer, KeyListAnswer, ReceiptsAnswer, ReceivedAnswer
+from keys.serializers.answers import (
+    EcdsaPubkeyAnswer,
+    ExportIdAnswer,
+    KeyDetailAnswer,
+    KeyListAnswer,
+    PubkeyAnswer,
+    ReceiptsAnswer,
+    ReceivedAnswer,
+)
 from keys.serializers.calls import Bip340DeriveSerializer, DeriveSerializer, ReceiptsSerializer
 from keys.serializers.fields import PageSerializer
-from keys.views.base import ApiView, key_id_of, valid
+from keys.serializers.people import DecisionSerializer
+from keys.views.base import ApiView, key_id_of, paged, valid
 from mpc.frost.keys import signing_key
 from mpc.schemes import scheme_of
-from vertex.auth import IsUser
+from vertex.auth import IsAdmin, IsUser
 from vertex.errors import ApiError
-from vertex.openapi import Text
+from vertex.openapi import refuses
 
 
 class Keys(ApiView):
     """GET /keys"""
 
-    @extend_schema(operation_id="keys_list", parameters=[PageSerializer], responses=KeyListAnswer)
+    @extend_schema(parameters=[PageSerializer], responses=KeyListAnswer)
     def get(self, request: Request) -> Response:
         """The caller's keys, all for admins; in order of creation."""
-        page = valid(PageSerializer, request.query_params.dict())
-        limit = page["limit"]
-        keys, after = selectors.page_after(
-            selectors.keys_seen_by(principal_in(request)), after=page.get("after"), limit=limit
-        )
-        following = f"/keys?{urlencode({'after': str(after), 'limit': limit})}" if after else None
-        return Response({"results": [selectors.key_metadata(key) for key in keys], "next": following})
+        rows = selectors.described(selectors.keys_seen_by(principal_in(request)))
+        return paged(request, rows, selectors.key_metadata)
+
+
+def _detail(key: KeyShare) -> dict[str, Any]:
+    """All that is said of one key."""
+    row = selectors.described(KeyShare.objects.filter(id=key.id)).get()
+    return selectors.key_metadata(row) | {"bans": bans.shown(key)}
 
 
 class Key(ApiView):
     """GET /keys/{key_id}"""
 
-    @extend_schema(responses=KeyAnswer)
+    @refuses("key_id_not_exists")
+    @extend_schema(responses=KeyDetailAnswer)
     def get(self, request: Request, key_id: str) -> Response:
-        """What may be said of a key: state, quorum, lineage; never a secret."""
+        """What may be said of a key: state, quorum, lineage, who is banned; never a secret."""
+        return Response(_detail(selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))))
+
+
+class LiftBans(ApiView):
+    """POST /keys/{key_id}/lift-bans"""
+
+    permission_classes = (IsAdmin,)
+    operator_groups = frozenset({"operator", "approver"})
+
+    @refuses("key_id_not_exists", "policy_validation_failed")
+    @extend_schema(request=DecisionSerializer, responses={200: KeyDetailAnswer})
+    def post(self, request: Request, key_id: str) -> Response:
+        """An operator's word that a reshare may make new pairs with the parties that are banned; with two-person
+        approval the first word proposes it."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
-        return Response(selectors.key_metadata(key))
+        fields = valid(DecisionSerializer, request.data)
+        bans.lift(
+            key_id=key.id,
+            actor=principal_in(request).actor,
+            reason=fields["reason"],
+            statement_hash=fields.get("statement_hash"),
+        )
+        return Response(_detail(key))
 
 
 class KeygenReceipts(ApiView):
     """GET, POST /keys/{key_id}/receipts"""
 
+    @refuses("key_id_not_exists")
     @extend_schema(responses=ReceiptsAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """All receipts that this vertex holds about the key generation, to be carried to the others."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
         return Response(keygen_receipts.bundle_of(key).to_data())
 
-    @extend_schema(request=ReceiptsSerializer, responses=ReceivedAnswer)
+    @refuses("key_id_not_exists", "key_operation_before_keygen", "bad_receipt")
+    @extend_schema(request=ReceiptsSerializer, responses={200: ReceivedAnswer})
     def post(self, request: Request, key_id: str) -> Response:
         """Receipts from elsewhere: with `STORED` of all parties at hand the key is active."""
         key = selectors.key_seen_by(principal_in(request), key_id=key_id_of(key_id))
@@ -72,7 +106,8 @@ class ExportId(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    @extend_schema(responses=Text("export_id"))
+    @refuses("key_id_not_exists", *refusals_of("read"))
+    @extend_schema(responses=ExportIdAnswer)
     def get(self, request: Request, key_id: str) -> Response:
         """This party's keygen id for the share."""
         key = selectors.key_of(user=user_in(request), key_id=key_id_of(key_id), scheme=self.scheme)
@@ -103,7 +138,8 @@ class EcdsaDerive(Derive):
 
     scheme = "ecdsa"
 
-    @extend_schema(request=DeriveSerializer, responses=Text("compressed", "uncompressed"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=DeriveSerializer, responses={200: EcdsaPubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened BIP32 path."""
         child = self.derived(request, valid(DeriveSerializer, request.data))
@@ -115,7 +151,8 @@ class Ed25519Derive(Derive):
 
     scheme = "ed25519"
 
-    @extend_schema(request=DeriveSerializer, responses=Text("pubkey"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=DeriveSerializer, responses={200: PubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The public key at a non-hardened path, by this project's own derivation: there is no standard one."""
         return Response({"pubkey": self.derived(request, valid(DeriveSerializer, request.data)).hex()})
@@ -126,7 +163,8 @@ class Bip340Derive(Derive):
 
     scheme = "bip340"
 
-    @extend_schema(request=Bip340DeriveSerializer, responses=Text("pubkey"))
+    @refuses("key_id_not_exists", *refusals_of("derive"))
+    @extend_schema(request=Bip340DeriveSerializer, responses={200: PubkeyAnswer})
     def post(self, request: Request) -> Response:
         """The x-only public key at a non-hardened BIP32 path; with a `tweak` its taproot output key."""
         return Response({"pubkey": self.derived(request, valid(Bip340DeriveSerializer, request.data)).hex()})

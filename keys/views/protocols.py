@@ -9,18 +9,37 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from keys import operations
+from keys.actions import refusals_of
 from keys.auth import user_in
+from keys.batch import batch_cancel, batch_request
 from keys.create import key_request
-from keys.hashes import digest_of
 from keys.keygen import keygen_request
 from keys.models import Operation
-from keys.serializers.answers import SchnorrAnswer, SignatureAnswer
-from keys.serializers.calls import Bip340SignSerializer, EcdsaSignSerializer, Ed25519SignSerializer, KeygenSerializer
+from keys.serializers.answers import (
+    EcdsaSigned,
+    NewKeyAnswer,
+    SchnorrAnswer,
+    SchnorrSigned,
+    SignatureAnswer,
+    batch_answers,
+)
+from keys.serializers.calls import (
+    BatchSerializer,
+    Bip340BatchSerializer,
+    Bip340SignSerializer,
+    EcdsaBatchSerializer,
+    EcdsaSignSerializer,
+    Ed25519BatchSerializer,
+    Ed25519SignSerializer,
+    KeygenSerializer,
+)
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.signing import sign_request
 from keys.views.base import ApiView, valid
 from vertex.auth import IsUser
-from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, Text
+from vertex.openapi import IDEMPOTENCY_KEY, PREFER, Accepted, Empty, refuses
+
+SIGN_REFUSALS = ("key_id_not_exists", "executor_result", "policy_validation_failed", *refusals_of("sign"))
 
 
 class Create(ApiView):
@@ -29,7 +48,8 @@ class Create(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Text("key_id", "keygen_id"), 202: Accepted()})
+    @refuses("executor_result")
+    @extend_schema(parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: NewKeyAnswer, 202: Accepted()})
     def get(self, request: Request) -> Response:
         """A new key with an identity of its own; the `keygen_id` goes to the other parties."""
 
@@ -45,6 +65,7 @@ class Keygen(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
+    @refuses("key_id_not_exists", "bad_n_and_t_params", "executor_result", *refusals_of("keygen"))
     @extend_schema(
         request=KeygenSerializer, parameters=[PREFER, IDEMPOTENCY_KEY], responses={200: Empty, 202: Accepted()}
     )
@@ -76,21 +97,17 @@ class Sign(ApiView):
     permission_classes = (IsUser,)
     scheme = ""
 
-    def perform(self, request: Request, fields: dict[str, Any], **what: Any) -> Response:
-        """Sign ``what`` (see `sign_request`) with the other signers in the room."""
+    def perform(self, request: Request, fields: dict[str, Any]) -> Response:
+        """Sign with the other signers in the room."""
 
         def start(operation: Operation, deadline: datetime) -> None:
             with telling_the_room(str(fields["room_uuid"]), fields.get("relay_address")):
                 sign_request(
                     user=user_in(request),
                     operation=operation,
-                    key_id=fields["key_id"],
                     scheme=self.scheme,
-                    path=fields.get("derivation_path") or (),
-                    room_uuid=str(fields["room_uuid"]),
-                    relay_address=fields.get("relay_address"),
+                    fields=fields,
                     deadline=deadline,
-                    **what,
                 )
 
         return operations.perform(request, action=f"{self.scheme}.sign", start=start, cancel=_cancel)
@@ -101,6 +118,7 @@ class EcdsaSign(Sign):
 
     scheme = "ecdsa"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=EcdsaSignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
@@ -108,8 +126,7 @@ class EcdsaSign(Sign):
     )
     def post(self, request: Request) -> Response:
         """Sign with the other signers in the room."""
-        fields = valid(EcdsaSignSerializer, request.data)
-        return self.perform(request, fields, digest=digest_of(fields["msg"], fields["hash_algo"]))
+        return self.perform(request, valid(EcdsaSignSerializer, request.data))
 
 
 class Ed25519Sign(Sign):
@@ -117,6 +134,7 @@ class Ed25519Sign(Sign):
 
     scheme = "ed25519"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=Ed25519SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
@@ -124,8 +142,7 @@ class Ed25519Sign(Sign):
     )
     def post(self, request: Request) -> Response:
         """Sign the message itself with the other signers in the room."""
-        fields = valid(Ed25519SignSerializer, request.data)
-        return self.perform(request, fields, message=fields["msg"])
+        return self.perform(request, valid(Ed25519SignSerializer, request.data))
 
 
 class Bip340Sign(Sign):
@@ -133,6 +150,7 @@ class Bip340Sign(Sign):
 
     scheme = "bip340"
 
+    @refuses(*SIGN_REFUSALS)
     @extend_schema(
         request=Bip340SignSerializer,
         parameters=[PREFER, IDEMPOTENCY_KEY],
@@ -141,8 +159,86 @@ class Bip340Sign(Sign):
     def post(self, request: Request) -> Response:
         """Sign the message itself, of any length, with the other signers in the room; with a `tweak` under the taproot
         output key."""
-        fields = valid(Bip340SignSerializer, request.data)
-        return self.perform(request, fields, message=fields["msg"], tweak=fields.get("tweak"))
+        return self.perform(request, valid(Bip340SignSerializer, request.data))
+
+
+class BatchSign(ApiView):
+    """What the schemes' routes share: validate, join the rooms, wait."""
+
+    permission_classes = (IsUser,)
+    scheme = ""
+    serializer: type[BatchSerializer]
+
+    def perform(self, request: Request) -> Response:
+        """Sign with the other signers in one room, or in one for each request."""
+        fields = valid(self.serializer, request.data)
+
+        def start(operation: Operation, deadline: datetime) -> None:
+            batch_request(
+                user=user_in(request),
+                operation=operation,
+                scheme=self.scheme,
+                requests=fields["requests"],
+                deadline=deadline,
+            )
+
+        return operations.perform(
+            request,
+            action=f"{self.scheme}.batch-sign",
+            start=start,
+            cancel=lambda operation_id: batch_cancel(operation_id=operation_id),
+        )
+
+
+class EcdsaBatchSign(BatchSign):
+    """POST /ecdsa/batch-sign"""
+
+    scheme = "ecdsa"
+    serializer = EcdsaBatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=EcdsaBatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(EcdsaSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each with the other signers, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
+
+
+class Ed25519BatchSign(BatchSign):
+    """POST /ed25519/batch-sign"""
+
+    scheme = "ed25519"
+    serializer = Ed25519BatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=Ed25519BatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(SchnorrSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each message itself, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
+
+
+class Bip340BatchSign(BatchSign):
+    """POST /bip340/batch-sign"""
+
+    scheme = "bip340"
+    serializer = Bip340BatchSerializer
+
+    @refuses("batch_too_large", *SIGN_REFUSALS)
+    @extend_schema(
+        request=Bip340BatchSerializer,
+        parameters=[PREFER, IDEMPOTENCY_KEY],
+        responses={200: batch_answers(SchnorrSigned), 202: Accepted()},
+    )
+    def post(self, request: Request) -> Response:
+        """Sign each message itself, in one room for all or one for each; answers in the same order."""
+        return self.perform(request)
 
 
 def _cancel(operation_id: UUID) -> bool:

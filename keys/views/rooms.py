@@ -9,17 +9,19 @@ from rest_framework.response import Response
 
 from keys import operations
 from keys.relays import relay, resolve
+from keys.serializers.answers import RoomAnswer
 from keys.serializers.calls import CreateRoomSerializer
 from keys.views.base import ApiView, valid
 from relay.client import RelayRefused, RelayUnavailable
 from vertex.errors import ApiError
-from vertex.openapi import IDEMPOTENCY_KEY, Text
+from vertex.openapi import IDEMPOTENCY_KEY, refuses
 
 
 class CreateRoom(ApiView):
     """POST /create-room"""
 
-    @extend_schema(request=CreateRoomSerializer, parameters=[IDEMPOTENCY_KEY], responses=Text("room_uuid"))
+    @refuses("room_creation_problem")
+    @extend_schema(request=CreateRoomSerializer, parameters=[IDEMPOTENCY_KEY], responses={200: RoomAnswer})
     def post(self, request: Request) -> Response:
         """A room for one protocol of `room_size` parties."""
         size = valid(CreateRoomSerializer, request.data)["room_size"]

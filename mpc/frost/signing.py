@@ -14,18 +14,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mpc import derive
-from mpc.channel import open_session
+from mpc.channel import Channel, open_session
 from mpc.errors import Abort, Malformed
 from mpc.findings import Findings
 from mpc.frost.core import NonceCommitment, Nonces, Signing
-from mpc.frost.keys import signing_key
+from mpc.frost.keys import SigningKey, signing_key
 from mpc.frost.suites import SUITES
 from mpc.group import Group
 from mpc.hashing import TH
 from mpc.identity import Identity
-from mpc.protocol import Protocol, Release, Rng, SeededRng
+from mpc.protocol import Protocol, Release, Rng
 from mpc.shares import Share
 from mpc.sharing import ranks
+from mpc.signers import check_signer
 from mpc.wire import FrostCommitment, FrostFields, FrostShare
 
 
@@ -58,26 +59,27 @@ def frost_sign(me: Identity, share: Share, request: FrostRequest, rng: Rng) -> P
     ValueError for a request that this share can't serve.  Raises ParameterMismatch before any nonce is made, Abort, and
     Blame for a commitment that is no point and for a wrong signature share.
     """
-    if isinstance(rng, SeededRng):
-        raise ValueError("signing takes its randomness from the operating system")
-    if share.scheme not in SUITES or me.public != share.identity:
+    if share.scheme not in SUITES:
         raise ValueError("not a FROST share of this party")
-    if not share.t <= request.size <= share.n:
-        raise ValueError(f"a signature needs {share.t} to {share.n} signers, not {request.size}")
-    suite, xs = SUITES[share.scheme], ranks(share.identities)
-    key = signing_key(share.scheme, share.public_key, share.chain_code, request.path, request.tweak)
+    check_signer(me, share, request.size, rng)
 
     session = yield from open_session(
         me,
         "frost",
         "signer",
-        _fields(share, request, key.public.to_bytes()),
+        frost_fields(share, request),
         room=request.room,
         size=request.size,
-        coordinates=xs,
+        coordinates=ranks(share.identities),
         rng=rng,
         index=request.index,
     )
+    return (yield from frost_in(session, share, request, rng))
+
+
+def frost_in(session: Channel, share: Share, request: FrostRequest, rng: Rng) -> Protocol[bytes]:
+    """F1 and F2; what `frost_sign` checks was checked, and the session's ``sid`` is for this request alone."""
+    suite, xs, key = SUITES[share.scheme], ranks(share.identities), _key(share, request)
     nonces = Nonces.fresh(suite, share.scalar, rng.draw)
     own = FrostCommitment(hiding=nonces.commitment.hiding.to_bytes(), binding=nonces.commitment.binding.to_bytes())
     round_1 = yield from session.exchange(1, broadcast=own, broadcasters=session.others)
@@ -100,7 +102,11 @@ def frost_sign(me: Identity, share: Share, request: FrostRequest, rng: Rng) -> P
     return signature
 
 
-def _fields(share: Share, request: FrostRequest, public_key: bytes) -> FrostFields:
+def _key(share: Share, request: FrostRequest) -> SigningKey:
+    return signing_key(share.scheme, share.public_key, share.chain_code, request.path, request.tweak)
+
+
+def frost_fields(share: Share, request: FrostRequest) -> FrostFields:
     """Everything that decides what is signed, and under which key."""
     return FrostFields(
         room=request.room,
@@ -113,7 +119,7 @@ def _fields(share: Share, request: FrostRequest, public_key: bytes) -> FrostFiel
         message=TH("frost/message", request.message),
         path=tuple(request.path),
         tweak=() if request.tweak is None else (request.tweak,),
-        signing_key=public_key,
+        signing_key=_key(share, request).public.to_bytes(),
         index=request.index,
     )
 

@@ -61,3 +61,17 @@ class Send(NamedTuple):
 
 
 Step = Journal | Database | Seal | Prove | Erase | Verify | Drop | Send
+
+# From which states a row may come; a guarded UPDATE that finds it elsewhere changes nothing.
+OLD_FROM = {
+    Old.ACTIVE: (Old.RETIRING,),
+    Old.RETIRING: (Old.ACTIVE,),
+    Old.SUPERSEDED: (Old.ACTIVE, Old.RETIRING),
+    Old.ERASED: (Old.ACTIVE, Old.RETIRING, Old.SUPERSEDED),
+}
+NEW_FROM = {
+    New.QUARANTINED: (New.CREATED,),
+    New.ACTIVE: (New.QUARANTINED, New.PARKED),
+    New.PARKED: (New.QUARANTINED,),
+    New.DISCARDED: (New.CREATED, New.QUARANTINED, New.PARKED, New.ACTIVE),
+}

@@ -62,7 +62,8 @@ UNSEEN = [
     attack(
         "dropped and the gap closed",
         "DELETE FROM audit_event WHERE seq = 3",
-        f"{UPDATE} seq = seq - 1 WHERE seq > 3",
+        f"{UPDATE} seq = seq + 10 WHERE seq > 3",
+        f"{UPDATE} seq = seq - 11 WHERE seq > 10",
         bad=3,
         why=DOES_NOT_FOLLOW,
     ),
@@ -134,7 +135,8 @@ REWRITTEN = [
     attack(
         "dropped, gap closed, one appended",
         "DELETE FROM audit_event WHERE seq = 3",
-        f"{UPDATE} seq = seq - 1 WHERE seq > 3",
+        f"{UPDATE} seq = seq + 10 WHERE seq > 3",
+        f"{UPDATE} seq = seq - 11 WHERE seq > 10",
         INSERT.format(seq=5, previous="hash", hash="sha256('x')") + " WHERE seq = 4",
         bad=5,
         why="is another",

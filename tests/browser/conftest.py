@@ -14,7 +14,9 @@ from tests.cluster.conftest import cluster_servers
 __all__ = ["cluster_servers"]
 
 # Nothing but the pages under test: no background connections, no first-run pages.
+HOST = "vertex.test"  # a name that leads here
 QUIET = (
+    f"--host-resolver-rules=MAP {HOST} 127.0.0.1",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -28,7 +30,9 @@ QUIET = (
 @pytest.fixture(scope="session")
 def cluster(cluster_servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Three vertices, ready."""
-    with Cluster(3, tmp_path_factory.mktemp("cluster"), servers=cluster_servers, say=print) as started:
+    settings = {"VERTEX_ALLOWED_HOSTS": f"127.0.0.1,localhost,{HOST}"}
+    run_dir = tmp_path_factory.mktemp("cluster")
+    with Cluster(3, run_dir, servers=cluster_servers, settings=settings, say=print) as started:
         yield started
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import httpx
 
+from tests.cluster.contract import SEEN, Seen
+
+T = TypeVar("T")
 # A little more than VERTEX_SYNC_TIMEOUT: whatever happens, the vertex answers first.
 TIMEOUT = 90.0
+PATIENCE = 20.0  # seconds that receipts may take to travel
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status and JSON of an answer."""
+    """Status and content of an answer: JSON, or the text of what is none."""
 
     status: int
     body: Any
@@ -35,17 +41,28 @@ class Caller:
         self._client = httpx.Client(base_url=url, timeout=TIMEOUT, headers={"Authorization": token} if token else {})
 
     def call(self, route: str, body: Any = None, **headers: str) -> Answer:
-        """`call("POST /path", body)`; a header `a_b` is sent as `a-b`."""
+        """`call("POST /path", body)`; bytes are sent as they are, anything else as JSON; a header `a_b` as `a-b`."""
         method, _, path = route.partition(" ")
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        response = self._client.request(method, path, json=body, headers=sent)
-        return Answer(response.status_code, response.json(), response.headers)
+        content = {"content": body} if isinstance(body, bytes) else {"json": body}
+        response = self._client.request(method, path, headers=sent, **content)
+        json = "json" in response.headers.get("Content-Type", "")
+        answer = Answer(response.status_code, response.json() if json else response.text, response.headers)
+        failed = answer.body.get("err_type", "") if json and answer.status >= 400 else ""
+        SEEN.add(Seen(method, path.partition("?")[0], answer.status, failed))
+        return answer
 
     def ok(self, route: str, body: Any = None, **headers: str) -> Any:
-        """The JSON of a call that must succeed."""
+        """The content of a call that must succeed."""
         answer = self.call(route, body, **headers)
         assert answer.status == 200, (route, answer.status, answer.body)
         return answer.body
+
+    def refused(self, route: str, body: Any = None, **headers: str) -> str:
+        """The type of a call that must be answered with 400."""
+        status, err_type = self.call(route, body, **headers).error
+        assert status == 400, (route, status)
+        return err_type
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,12 @@ class Party:
     user_id: str
     key_id: str
     keygen_id: str
+    scheme: str = "ecdsa"
+
+    @property
+    def key(self) -> Any:
+        """What the vertex says of the key."""
+        return self.user.ok(f"GET /keys/{self.key_id}")
 
 
 def new_user(url: str, admin_token: str) -> tuple[Caller, str]:
@@ -64,17 +87,36 @@ def new_user(url: str, admin_token: str) -> tuple[Caller, str]:
     return Caller(url, made["api_key"]), made["user_id"]
 
 
-def new_party(url: str, admin_token: str) -> Party:
+def new_party(url: str, admin_token: str, scheme: str = "ecdsa") -> Party:
     """A new user at a vertex, and a key that it created."""
     user, user_id = new_user(url, admin_token)
-    key = user.ok("GET /ecdsa/create")
-    return Party(Caller(url, admin_token), user, user_id, key["key_id"], key["keygen_id"])
+    key = user.ok(f"GET /{scheme}/create")
+    return Party(Caller(url, admin_token), user, user_id, key["key_id"], key["keygen_id"], scheme)
+
+
+def another_key(party: Party) -> Party:
+    """The same user with a further key of the same scheme."""
+    key = party.user.ok(f"GET /{party.scheme}/create")
+    return replace(party, key_id=key["key_id"], keygen_id=key["keygen_id"])
 
 
 def at_once(*calls: Any) -> list[Any]:
     """Run calls that wait for each other; their results in order."""
     with ThreadPoolExecutor(len(calls)) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def everywhere(parties: Iterable[T], call: Callable[[T], Any]) -> list[Any]:
+    """The same call of all parties at once."""
+    return at_once(*(lambda party=party: call(party) for party in parties))
+
+
+def until(look: Callable[[], Any], wanted: Any, seconds: float = PATIENCE) -> None:
+    """Until a reading is the wanted one; fails with the last."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found == wanted
 
 
 def room(party: Party, size: int) -> str:
@@ -95,28 +137,24 @@ def keygen_body(party: Party, parties: list[Party], threshold: int, room_uuid: s
 def keygen(parties: list[Party], threshold: int) -> str:
     """Generate a key over REST: its public key, the same everywhere."""
     name = room(parties[0], len(parties))
-    at_once(
-        *(
-            lambda party=party: party.user.ok("POST /ecdsa/keygen", keygen_body(party, parties, threshold, name))
-            for party in parties
-        )
-    )
-    told = {party.user.ok(f"GET /keys/{party.key_id}")["public_key"] for party in parties}
+    call = f"POST /{parties[0].scheme}/keygen"
+    everywhere(parties, lambda party: party.user.ok(call, keygen_body(party, parties, threshold, name)))
+    told = {party.key["public_key"] for party in parties}
     assert len(told) == 1
     public: str = told.pop()
     return public
 
 
 def sign_body(party: Party, room_uuid: str, **fields: Any) -> dict[str, Any]:
-    return {"key_id": party.key_id, "msg": "616263", "hash_algo": "sha256", "room_uuid": room_uuid, **fields}
+    hashed = {"hash_algo": "sha256"} if party.scheme == "ecdsa" else {}
+    return {"key_id": party.key_id, "msg": "616263", "room_uuid": room_uuid, **hashed, **fields}
 
 
 def sign(parties: list[Party], **fields: Any) -> dict[str, Any]:
     """Sign over REST; every signer answers the same signature."""
     name = room(parties[0], len(parties))
-    answers = at_once(
-        *(lambda party=party: party.user.ok("POST /ecdsa/sign", sign_body(party, name, **fields)) for party in parties)
-    )
+    call = f"POST /{parties[0].scheme}/sign"
+    answers = everywhere(parties, lambda party: party.user.ok(call, sign_body(party, name, **fields)))
     assert all(answer == answers[0] for answer in answers)
     signature: dict[str, Any] = answers[0]
     return signature

@@ -194,13 +194,19 @@ def test_a_floor_has_no_operation_that_the_protocol_does_not_make(what: str, par
 
 def test_the_figures_of_a_cluster(cluster: Cluster) -> None:
     """Each is a real call of real vertices: a reshare that fails, or a new quorum that can't sign, raises."""
-    figures = list(rest.measure(cluster, runs=1, warm_ups=0))
+    with patch.object(rest, "BATCH", 5), patch.object(rest, "BATCHES", 1):
+        figures = list(rest.measure(cluster, runs=1, warm_ups=0))
     assert names_of(figures) == [
         "relay exchange p50 2x40kB",
         "keygen rest p50 2-of-3",
         "sign rest p50 2-of-3",
         "sign rest p95 2-of-3",
+        "batch rest 5 2-of-3",
         "reshare rest p50 2-of-3 to 3-of-5",
         "reshare pause 2-of-3",
+        "keys rest per request",
     ]
-    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, 4000.0, 3000.0]
+    compared = figures[4]
+    assert compared.bar == pytest.approx(compared.more["single"] / rest.GAIN)
+    assert compared.more["ratio"] == pytest.approx(compared.more["single"] / compared.value)
+    assert [figure.bar for figure in figures] == [8.0, 2000.0, 120.0, None, compared.bar, 4000.0, 3000.0, rest.LIST_BAR]

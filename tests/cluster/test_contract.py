@@ -1,6 +1,6 @@
 """Bad input at running vertices, from an outside client: the contract's error, and no trace but an audit event."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,38 +14,19 @@ from tests.cluster.outside import (
     Caller,
     Party,
     at_once,
+    everywhere,
     keygen,
     keygen_body,
-    new_party,
     new_user,
     room,
     sign,
     sign_body,
+    until,
 )
 
 REFUSED = (400, "bad_request_params")
 TIMED_OUT = (400, "executor_result")
 NO_ROOM = "3b7c2a52-0d5c-4b5e-9a3c-6c8f5d1c2e11"
-
-
-@pytest.fixture(scope="module")
-def vertices(cluster: Cluster) -> list[tuple[str, str]]:
-    """URL and admin token of three vertices."""
-    return [(vertex.url, vertex.admin_token) for vertex in cluster.vertices[:3]]
-
-
-@pytest.fixture
-def parties(vertices: list[tuple[str, str]]) -> list[Party]:
-    """Three parties with keys that were only created."""
-    return at_once(*(lambda at=at: new_party(*at) for at in vertices))
-
-
-@pytest.fixture(scope="module")
-def key(vertices: list[tuple[str, str]]) -> list[Party]:
-    """A 2-of-3 key that is active; what changes it belongs elsewhere."""
-    made = at_once(*(lambda at=at: new_party(*at) for at in vertices))
-    keygen(made, 2)
-    return made
 
 
 def events_of(party: Party) -> list[tuple[str, str]]:
@@ -67,9 +48,9 @@ def no_trace(*parties: Party, events: tuple[str, ...] = ()) -> Iterator[None]:
         assert [action for action, _ in events_of(party)[count:]] == list(events)
 
 
-def test_tokens(vertices: list[tuple[str, str]], key: list[Party]) -> None:
-    url, admin_token = vertices[0]
-    _, other_admin = vertices[1]
+def test_tokens(cluster: Cluster, key: list[Party]) -> None:
+    first, other = cluster.vertices[:2]
+    url, admin_token, other_admin = first.url, first.admin_token, other.admin_token
     denied = Caller(url, admin_token).ok("GET /audit/events?limit=1000")["results"][-1]["seq"]
     for token in (None, "nonsense", other_admin, admin_token[:-1], "0" * 64):
         for route in ("GET /keys", "GET /ecdsa/create", "GET /admin/create-user", "GET /audit/head", "GET /metrics"):
@@ -86,8 +67,8 @@ def test_a_users_key_on_admin_routes(key: list[Party]) -> None:
             assert key[0].user.call(route).error == (400, "you_have_to_be_admin")
 
 
-def test_a_foreign_key_is_no_key(vertices: list[tuple[str, str]], key: list[Party]) -> None:
-    stranger, _ = new_user(*vertices[0])
+def test_a_foreign_key_is_no_key(cluster: Cluster, key: list[Party]) -> None:
+    stranger, _ = new_user(cluster.vertices[0].url, cluster.vertices[0].admin_token)
     mine, elsewhere = key[0], key[1]
     with no_trace(mine):
         for caller, key_id in ((stranger, mine.key_id), (mine.user, elsewhere.key_id), (mine.user, NO_ROOM)):
@@ -116,31 +97,31 @@ def test_a_foreign_key_is_no_key(vertices: list[tuple[str, str]], key: list[Part
         ({"relay_address": "evil.example"}, "bad_request_params"),
     ],
 )
-def test_key_generations_that_can_not_be(parties: list[Party], changed: dict[str, Any], error: str) -> None:
-    with no_trace(parties[0]):
-        body = keygen_body(parties[0], parties, 2, room(parties[0], 3)) | changed
-        assert parties[0].user.call("POST /ecdsa/keygen", body).error == (400, error)
+def test_key_generations_that_can_not_be(unused: list[Party], changed: dict[str, Any], error: str) -> None:
+    with no_trace(unused[0]):
+        body = keygen_body(unused[0], unused, 2, room(unused[0], 3)) | changed
+        assert unused[0].user.call("POST /ecdsa/keygen", body).error == (400, error)
 
 
-def test_duplicate_ids(parties: list[Party]) -> None:
-    first, second, third = parties
-    with no_trace(*parties):
+def test_duplicate_ids(unused: list[Party]) -> None:
+    first, second, third = unused
+    with no_trace(*unused):
         for ids in ([second.keygen_id] * 2, [second.keygen_id, third.keygen_id, second.keygen_id]):
-            body = keygen_body(first, parties, 2, room(first, 3)) | {"others_keygen_ids": ids}
+            body = keygen_body(first, unused, 2, room(first, 3)) | {"others_keygen_ids": ids}
             assert first.user.call("POST /ecdsa/keygen", body).error == REFUSED
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_a_room_of_another_size(parties: list[Party], size: int) -> None:
-    first = parties[0]
+def test_a_room_of_another_size(unused: list[Party], size: int) -> None:
+    first = unused[0]
     with no_trace(first, events=("keygen.requested", "keygen.failed")):
-        answer = first.user.call("POST /ecdsa/keygen", keygen_body(first, parties, 2, room(first, size)))
+        answer = first.user.call("POST /ecdsa/keygen", keygen_body(first, unused, 2, room(first, size)))
         assert answer.error == REFUSED
 
 
-def test_a_room_that_is_unknown(parties: list[Party]) -> None:
-    with no_trace(parties[0], events=("keygen.requested", "keygen.failed")):
-        answer = parties[0].user.call("POST /ecdsa/keygen", keygen_body(parties[0], parties, 2, NO_ROOM))
+def test_a_room_that_is_unknown(unused: list[Party]) -> None:
+    with no_trace(unused[0], events=("keygen.requested", "keygen.failed")):
+        answer = unused[0].user.call("POST /ecdsa/keygen", keygen_body(unused[0], unused, 2, NO_ROOM))
         assert answer.error == REFUSED
 
 
@@ -148,13 +129,9 @@ def test_a_peer_that_never_comes(parties: list[Party]) -> None:
     first, second, _ = parties
     name = room(first, 3)
     with no_trace(first, second, events=("keygen.requested", "keygen.failed")):
-        answers = at_once(
-            *(
-                lambda party=party: party.user.call(
-                    "POST /ecdsa/keygen", keygen_body(party, parties, 2, name), prefer="wait=2"
-                )
-                for party in (first, second)
-            )
+        answers = everywhere(
+            [first, second],
+            lambda party: party.user.call("POST /ecdsa/keygen", keygen_body(party, parties, 2, name), prefer="wait=2"),
         )
         assert [answer.error for answer in answers] == [TIMED_OUT] * 2
         assert all(name in answer.body["err_msg"] or "refused" in answer.body["err_msg"] for answer in answers)
@@ -172,23 +149,47 @@ def test_a_signer_that_never_comes(key: list[Party]) -> None:
 def test_a_signature_verifies_and_its_room_is_used_up(key: list[Party]) -> None:
     first, second, _ = key
     name = room(first, 2)
-    bodies = [sign_body(party, name) for party in (first, second)]
-    calls: list[Callable[[], Any]] = [
-        lambda: first.user.ok("POST /ecdsa/sign", bodies[0]),
-        lambda: second.user.ok("POST /ecdsa/sign", bodies[1]),
-    ]
-    signature, same = at_once(*calls)
+    signature, same = everywhere(key[:2], lambda party: party.user.ok("POST /ecdsa/sign", sign_body(party, name)))
     assert signature == same
     digest = Hash(SHA256())
     digest.update(b"abc")
-    public = bytes.fromhex(first.user.ok(f"GET /keys/{first.key_id}")["public_key"])
+    public = bytes.fromhex(first.key["public_key"])
     verifier = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), public)
     verifier.verify(bytes.fromhex(signature["der"]), digest.finalize(), ec.ECDSA(Prehashed(SHA256())))
     assert signature["v"] in (0, 1, 2, 3)
-    for party, body in zip((first, second), bodies, strict=True):
-        assert party.user.call("POST /ecdsa/sign", body).error == REFUSED
-    assert key[2].user.call("POST /ecdsa/sign", sign_body(key[2], name)).error == REFUSED
-    sign(key[1:])
+    for party in key:
+        assert party.user.call("POST /ecdsa/sign", sign_body(party, name)).error == REFUSED
+    sign([second, key[2]])
+
+
+def batch_body(party: Party, name: str, *messages: str) -> dict[str, Any]:
+    requests = [{"msg": message, "hash_algo": "sha256"} for message in messages]
+    return {"key_id": party.key_id, "room_uuid": name, "sign_requests": requests}
+
+
+def test_a_batch_in_one_room_has_a_result_for_each_request(key: list[Party]) -> None:
+    name = room(key[0], 2)
+    answers = at_once(
+        lambda: key[0].user.ok("POST /ecdsa/batch-sign", batch_body(key[0], name, "00", "01", "02")),
+        lambda: key[1].user.ok("POST /ecdsa/batch-sign", batch_body(key[1], name, "00", "ff", "0x02")),
+    )
+    assert answers[0] == answers[1]
+    first, second, third = answers[0]
+    assert second["Error"]["err_type"] == "executor_result"
+    public = bytes.fromhex(key[0].user.ok(f"GET /keys/{key[0].key_id}")["public_key"])
+    verifier = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), public)
+    for message, each in ((b"\x00", first), (b"\x02", third)):
+        verifier.verify(bytes.fromhex(each["Signature"]["der"]), message, ec.ECDSA(SHA256()))
+
+
+def test_a_batch_with_rooms_of_its_own_and_single_calls_meet(key: list[Party]) -> None:
+    names = [room(key[0], 2) for _ in range(2)]
+    requests = [sign_body(key[0], name) for name in names]
+    signed, first, second = at_once(
+        lambda: key[0].user.ok("POST /ecdsa/batch-sign", {"sign_requests": requests}),
+        *(lambda name=name: key[1].user.ok("POST /ecdsa/sign", sign_body(key[1], name)) for name in names),
+    )
+    assert signed == [{"Signature": first}, {"Signature": second}]
 
 
 def test_unequal_messages_are_a_named_error(key: list[Party]) -> None:
@@ -219,7 +220,6 @@ def test_an_asynchronous_call_says_where_to_look(key: list[Party]) -> None:
     path = f"GET {begun.headers['Location']}"
     assert key[0].user.ok(path)["state"] == "pending"
     signature = key[1].user.ok("POST /ecdsa/sign", sign_body(key[1], name))
-    while (told := key[0].user.ok(path))["state"] == "pending":
-        pass
-    assert (told["state"], told["result"]) == ("done", signature)
+    until(lambda: key[0].user.ok(path)["state"], "done")
+    assert key[0].user.ok(path)["result"] == signature
     assert key[1].user.call(path).error == (404, "not_found")

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from cluster.cluster import Cluster
-from tests.cluster.outside import Party, at_once, keygen, new_party, reshare_body, reshare_of, room, sign
-from tests.cluster.test_outcomes import key_state, renewed, states, until, vote
+from tests.cluster.outside import Party, at_once, keygen, new_party, reshare_body, reshare_of, room, sign, until
+from tests.cluster.test_outcomes import key_state, renewed, states, vote
 
 LEASE_AND_SWEEP = 40.0  # seconds: a dead worker's lease (15 s), the sweep, and a new worker's start
 

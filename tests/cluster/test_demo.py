@@ -122,7 +122,7 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "cluster.demo", "--run-dir", str(tmp_path)],
         cwd=CHECKOUT,
-        env=environment,
+        env=environment | {"PYTHONPATH": str(CHECKOUT / "client" / "src")},
         capture_output=True,
         text=True,
         timeout=280,

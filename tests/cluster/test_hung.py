@@ -7,9 +7,9 @@ import pytest
 
 from cluster.cluster import Cluster
 from tests.cluster.malice import lies
-from tests.cluster.outside import Party, at_once, keygen, new_party, reshare_body, room, sign
+from tests.cluster.outside import Party, at_once, keygen, new_party, reshare_body, room, sign, until
 from tests.cluster.test_crash import LEASE_AND_SWEEP
-from tests.cluster.test_outcomes import key_state, refused, renewed, reshared, until, vote
+from tests.cluster.test_outcomes import key_state, refused, renewed, reshared, vote
 
 ERASED = ["share_erased"] * 2
 

@@ -1,28 +1,29 @@
 """How reshares end on real vertices: aborted, refreshed, and with a leaver that was never in the room."""
 
 import time
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from cluster.cluster import Cluster
-from tests.cluster.outside import Party, at_once, keygen, new_party, reshare_body, reshare_of, room, sign
-
-PATIENCE = 20.0  # seconds that receipts may take to travel
+from tests.cluster.outside import (
+    PATIENCE,
+    Party,
+    at_once,
+    everywhere,
+    keygen,
+    new_party,
+    reshare_body,
+    reshare_of,
+    room,
+    sign,
+    until,
+)
 
 
 @pytest.fixture
 def parties(cluster: Cluster) -> list[Party]:
     return [new_party(vertex.url, vertex.admin_token) for vertex in cluster.vertices[:4]]
-
-
-def until(what: Callable[[], Any], wanted: Any, seconds: float = PATIENCE) -> None:
-    """Until a reading is the wanted one; fails with the last."""
-    deadline = time.monotonic() + seconds
-    while (found := what()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert found == wanted
 
 
 def states(parties: list[Party]) -> list[str]:
@@ -36,7 +37,7 @@ def key_state(party: Party, key_id: str) -> str:
 
 def renewed(parties: list[Party], key_ids: list[str]) -> list[Party]:
     """The same parties with their new keys."""
-    return [Party(p.admin, p.user, p.user_id, key, p.keygen_id) for p, key in zip(parties, key_ids, strict=True)]
+    return [replace(party, key_id=key_id) for party, key_id in zip(parties, key_ids, strict=True)]
 
 
 def reshared(parties: list[Party], threshold: int) -> list[Party]:
@@ -73,19 +74,37 @@ def refused(party: Party) -> str:
 
 
 def test_an_aborted_reshare_leaves_the_old_quorum_as_it_was(parties: list[Party]) -> None:
-    old = parties[:3]
+    """A and B stay, C departs, D joins; then two abort, and D's operator destroys its parked share."""
+    *old, d = parties
+    a, b, c = old
     public = keygen(old, 2)
-    new = reshared(old, 3)
-    vote(old[0], "confirm-deletion")
-    vote(old[1], "abort")
+    name, quorum = room(a, 4), [a, b, d]
+    roles = {a: "existing-party", b: "existing-party", c: "departing-party", d: "new-party"}
+    told = everywhere(
+        [a, b, c, d],
+        lambda party: party.user.ok(f"POST /ecdsa/reshare/{roles[party]}", reshare_body(party, quorum, 2, name)),
+    )
+    keys = [answer["key_id"] for answer in told]
+    assert keys[2:] == [c.key_id, d.key_id], "who departs gets no share, who joins has its key already"
+    new = renewed(quorum, [keys[0], keys[1], keys[3]])
+    path = f"POST /reshares/{reshare_of(a)['rid']}"
+    assert d.admin.refused(f"{path}/supersede", {}) == "share_superseded", "D holds no old share"
+    assert {party.admin.refused(f"{path}/{word}", {}) for party in (a, d) for word in ("discard", "agree")} == {
+        "bad_request_params"
+    }
+
+    vote(a, "confirm-deletion")
+    vote(b, "abort")
     until(lambda: [reshare_of(party)["confirmed"] for party in old], [1, 1, 1])
     assert states(old) == ["voting"] * 3, "one vote of each kind decides nothing"
-    vote(old[2], "abort")
+    vote(c, "abort")
     until(lambda: states(old), ["aborted"] * 3)
     until(lambda: [key_state(party, party.key_id) for party in old], ["active"] * 3)
     until(lambda: [key_state(party, party.key_id) for party in new], ["parked"] * 3)
     assert refused(new[0]) == "reshare_not_complete"
     sign(old[:2])
+    d.admin.ok(f"{path}/discard", {"reason": "not needed"})
+    until(lambda: key_state(d, d.key_id), "discarded")
 
     # The way is free for another attempt, which goes through.
     again = reshared(old, 3)
@@ -94,25 +113,7 @@ def test_an_aborted_reshare_leaves_the_old_quorum_as_it_was(parties: list[Party]
     until(lambda: [key_state(party, party.key_id) for party in again], ["active"] * 3)
     until(lambda: [key_state(party, party.key_id) for party in new], ["discarded"] * 3)
     sign(again)
-    assert {party.user.ok(f"GET /keys/{party.key_id}")["public_key"] for party in again} == {public}
-
-
-def test_a_refresh_confirms_itself_everywhere_and_ends_clean(parties: list[Party]) -> None:
-    old = parties[:3]
-    public = keygen(old, 2)
-    name = room(old[0], 3)
-    answers = at_once(
-        *(
-            lambda party=party: party.user.ok("POST /ecdsa/refresh", {"key_id": party.key_id, "room_uuid": name})
-            for party in old
-        )
-    )
-    new = renewed(old, [answer["key_id"] for answer in answers])
-    until(lambda: states(old), ["clean"] * 3)
-    assert [reshare_of(party)["confirmed"] for party in old] == [3, 3, 3]
-    assert [refused(party) for party in old] == ["share_erased"] * 3
-    sign(new[1:])
-    assert {party.user.ok(f"GET /keys/{party.key_id}")["public_key"] for party in new} == {public}
+    assert {party.key["public_key"] for party in again} == {public}
 
 
 def test_a_leaver_outside_the_room_is_told_by_receipts(parties: list[Party]) -> None:

@@ -1,15 +1,17 @@
 """What is refused around a reshare at running vertices, in the contract's words; and it still ends well."""
 
-import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 
 from cluster.cluster import Cluster
 from tests.cluster.outside import (
     Party,
     at_once,
+    everywhere,
     keygen,
     new_party,
     new_user,
@@ -18,52 +20,44 @@ from tests.cluster.outside import (
     room,
     sign,
     sign_body,
+    until,
 )
 
 REFUSED = (400, "bad_request_params")
 
 
-@pytest.fixture
-def key(cluster: Cluster) -> list[Party]:
-    """A 2-of-3 key that is active."""
-    vertices = [(vertex.url, vertex.admin_token) for vertex in cluster.vertices[:3]]
-    made = at_once(*(lambda at=at: new_party(*at) for at in vertices))
+@pytest.fixture(scope="module")
+def mine(new_parties: Callable[..., list[Party]]) -> list[Party]:
+    """A 2-of-3 key that is active, of this module."""
+    made = new_parties(3)
     keygen(made, 2)
     return made
 
 
-@pytest.fixture
-def quarantined(key: list[Party]) -> tuple[list[Party], list[Party]]:
-    """Old and new parties of a reshare to 3-of-3 whose new shares are stored everywhere."""
-    name = room(key[0], 3)
+def quarantined(old: list[Party]) -> list[Party]:
+    """The new parties of a reshare to 3-of-3 whose new shares are stored everywhere."""
+    name = room(old[0], 3)
     call = "POST /ecdsa/reshare/existing-party"
-    answers = at_once(*(lambda party=party: party.user.ok(call, reshare_body(party, key, 3, name)) for party in key))
-    return key, [replace(party, key_id=answer["key_id"]) for party, answer in zip(key, answers, strict=True)]
+    answers = everywhere(old, lambda party: party.user.ok(call, reshare_body(party, old, 3, name)))
+    return [replace(party, key_id=answer["key_id"]) for party, answer in zip(old, answers, strict=True)]
 
 
-def until(look: Any, wanted: Any, seconds: float = 20) -> None:
-    """Until an answer is the wanted one; fails with the last."""
-    deadline = time.monotonic() + seconds
-    while (found := look()) != wanted:
-        assert time.monotonic() < deadline, found
-
-
-def test_a_reshare_that_waits_for_a_party(key: list[Party]) -> None:
+def test_a_reshare_that_waits_for_a_party(mine: list[Party]) -> None:
     """Nothing to vote on before the room is full; afterwards the share is as it was."""
-    first = key[0]
-    body = reshare_body(first, key, 3, room(first, 3))
+    first = mine[0]
+    body = reshare_body(first, mine, 3, room(first, 3))
     begun = first.user.call("POST /ecdsa/reshare/existing-party", body, prefer="respond-async, wait=3")
     assert begun.status == 202
     path = f"/reshares/{reshare_of(first)['reshare_id']}"
     assert first.admin.call(f"POST {path}/confirm-deletion", {}).error == (400, "deletion_not_ready")
-    again = reshare_body(first, key, 3, room(first, 3))
+    again = reshare_body(first, mine, 3, room(first, 3))
     assert first.user.call("POST /ecdsa/reshare/existing-party", again).error == (400, "reshare_conflict")
     operation = f"GET {begun.headers['Location']}"
     until(lambda: first.user.ok(operation)["state"], "failed")
     assert first.user.ok(operation)["error"]["err_type"] == "executor_result"
     assert first.user.ok(f"GET /keys/{first.key_id}")["state"] == "active"
     assert first.admin.call(f"POST {path}/confirm-deletion", {}).status == 400
-    sign(key[:2])
+    sign(mine[:2])
 
 
 @pytest.mark.parametrize(
@@ -88,8 +82,10 @@ def test_reshares_that_can_not_be(key: list[Party], changed: dict[str, Any], err
     assert first.user.ok("GET /reshares")["results"] == []
 
 
-def test_between_quarantine_and_completion(cluster: Cluster, quarantined: tuple[list[Party], list[Party]]) -> None:
-    old, new = quarantined
+def test_between_quarantine_and_completion(cluster: Cluster, parties: list[Party]) -> None:
+    old = parties
+    keygen(old, 2)
+    new = quarantined(old)
     first, second, _ = old
     shown = [reshare_of(party) for party in old]
     assert len({each["rid"] for each in shown}) == 1
@@ -144,3 +140,39 @@ def check_receipts(party: Party, path: str) -> None:
     for nonsense in ("zz", 7, None, [good], {"receipt": good}):
         assert party.user.call(f"POST {path}/receipts", {"receipts": [nonsense]}).error == REFUSED
     assert party.user.ok(f"POST {path}/receipts", held) == {"new": 0}
+
+
+def test_where_two_people_decide_the_admin_token_does_not(cluster: Cluster) -> None:
+    """It names nobody. At F two must agree; at A one is enough."""
+    vertices = [cluster.vertex(name) for name in "af"]
+    old = at_once(*(lambda at=at: new_party(at.url, at.admin_token, "ed25519") for at in vertices))
+    keygen(old, 2)
+    name, call = room(old[0], 2), "POST /ed25519/reshare/existing-party"
+    everywhere(old, lambda party: party.user.ok(call, reshare_body(party, old, 2, name)))
+    path = f"POST /reshares/{reshare_of(old[0])['rid']}"
+    for word in ("confirm-deletion", "abort", "supersede"):
+        until(lambda word=word: old[1].admin.refused(f"{path}/{word}", {}), "policy_validation_failed")
+    assert old[0].admin.call(f"{path}/supersede", {}).status == 200
+
+
+def test_a_ban_is_lifted_by_an_operator_only(cluster: Cluster, mine: list[Party]) -> None:
+    first = mine[0]
+    lift = f"POST /keys/{first.key_id}/lift-bans"
+    assert first.admin.refused(lift, {}) == "bad_request_params"
+    # As if a counterparty had failed a check: no honest vertex does.
+    with psycopg.connect(cluster.owner_url("a"), autocommit=True) as database:
+        ban = "UPDATE keys_pairstate SET banned_at = now() WHERE share_id = %s AND encode(peer, 'hex') = %s"
+        peer = peer_of(mine[1].keygen_id)
+        assert database.execute(ban, [first.key_id, peer]).rowcount == 1
+    body = reshare_body(first, mine, 2, room(first, 3))
+    assert first.user.refused("POST /ecdsa/reshare/existing-party", body) == "reshare_conflict"
+    shown = first.key["bans"]
+    assert [party["keygen_id"] for party in shown["parties"]] == [mine[1].keygen_id]
+    assert first.admin.refused(lift, {"statement_hash": "00" * 32}) == "bad_request_params"
+    lifted = first.admin.ok(lift, {"reason": "mended", "statement_hash": shown["statement_hash"]})
+    assert [party["lifted_by"] for party in lifted["bans"]["parties"]] == ["admin"]
+
+
+def peer_of(keygen_id: str) -> str:
+    """The identity key in a keygen id, hex: what comes between its prefix and its checksum."""
+    return keygen_id.removeprefix("vtx1")[:64]

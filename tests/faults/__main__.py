@@ -56,15 +56,17 @@ def main() -> int:
         # One at a time is slow: it must not use up the time of the others.
         harness.play(alone, lanes=1, deadline=begun + (ALONE if scenarios else 1) * seconds)
         harness.play(scenarios, lanes=arguments.lanes, deadline=begun + seconds)
+        print(table(harness.results), flush=True)  # before anything else can fail
         broken = harness.chains()
         for death in harness.supervisor.unexpected:
             say(f"{death.vertex} {death.process} ended by itself with {death.code}")
-        print(table(harness.results))
-        print(summary(harness.results), *broken, sep="\n")
+        failures = [*harness.errors, *broken]
         tardy = [result for result in harness.results if late(result)]
         for result in tardy:
             say(f"late: {line(result)}")
-        failed = broken or any(not result.ok for result in harness.results) or (arguments.strict and tardy)
+        print(*failures, sep="\n", end="\n" if failures else "")
+        print(summary(harness.results, failures))
+        failed = failures or any(not result.ok for result in harness.results) or (arguments.strict and tardy)
         return int(bool(failed))
 
 

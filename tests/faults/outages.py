@@ -23,6 +23,7 @@ class Servers(Fault):
     up: Callable[[FaultyCluster], None]
     seconds: float = 1.5
     exclusive: bool = field(default=True)
+    _away: bool = field(default=False, init=False, repr=False)
 
     def strike(self, stage: Stage) -> Times:
         pause(stage, 1.5)
@@ -30,12 +31,22 @@ class Servers(Fault):
         supervisor = stage.supervisor
         supervisor.hold("", "relay")
         try:
+            self._away = True
             supervisor.ask(lambda: self.down(stage.cluster))
             time.sleep(self.seconds)
-            supervisor.ask(lambda: self.up(stage.cluster))
+            self._bring_back(stage)
         finally:
             supervisor.release("", "relay")
         return Times(struck, time.time())
+
+    def withdraw(self, stage: Stage) -> None:
+        """Once more where it did not come: every later scenario needs it."""
+        if self._away:
+            self._bring_back(stage)
+
+    def _bring_back(self, stage: Stage) -> None:
+        stage.supervisor.ask(lambda: self.up(stage.cluster))
+        self._away = False
 
 
 def _postgres(cluster: FaultyCluster) -> Postgres:

@@ -37,6 +37,13 @@ FREEZE = (
     "after erased: erase",
     "before receipt: DELETED",
 )
+# Where faults that aren't kill points strike.
+PATHS = (
+    (Path.RESHARE, Role.REMAINING),
+    (Path.RESHARE, Role.JOINING),
+    (Path.CONFIRM, Role.DEPARTING),
+    (Path.CONFIRM, Role.REMAINING),
+)
 CLOCKS = tuple((process, offset) for process in (WORKER, LISTEN) for offset in ("+1h", "-1h"))
 
 
@@ -66,22 +73,13 @@ def others(shape: Shape) -> Iterator[Scenario]:
     def at(path: Path, role: Role, fault: Callable[[], Fault], name: str) -> Scenario:
         return Scenario(shape, path, role, fault, name)
 
-    paths = (
-        (Path.RESHARE, Role.REMAINING),
-        (Path.RESHARE, Role.JOINING),
-        (Path.CONFIRM, Role.DEPARTING),
-        (Path.CONFIRM, Role.REMAINING),
-    )
-    for path, role in paths:
+    for path, role in PATHS:
         for process in (WEB, WORKER, LISTEN):
             yield at(path, role, partial(KilledAtRandom, process), f"kill {process} at random")
         for name, mischief in MISCHIEF.items():
             yield at(path, role, partial(LyingRelay, name, mischief), f"relay {name}")
         yield at(path, role, FrozenListen, FrozenListen.name)
         yield at(path, role, DiskFull, DiskFull.name)
-        if (program := faketime()) is not None:
-            for process, offset in CLOCKS:
-                yield at(path, role, partial(ClockJump, process, offset, program), f"clock of {process} {offset}")
     for name in FREEZE:
         point = named(name)
         for role in point.roles[:2]:
@@ -99,11 +97,30 @@ def of_servers() -> list[Scenario]:
     ]
 
 
+def clocks() -> list[Scenario]:
+    """Processes with another time: each works for every key of its vertex, so no other scenario is played meanwhile."""
+    if (program := faketime()) is None:
+        return []
+    return [
+        Scenario(
+            shape,
+            path,
+            role,
+            partial(ClockJump, process, offset, program),
+            f"clock of {process} {offset}",
+            alone=True,
+        )
+        for shape in SHAPES
+        for path, role in PATHS
+        for process, offset in CLOCKS
+    ]
+
+
 def alone(seed: int) -> list[Scenario]:
-    """What is played one at a time: outages, and restores in an order drawn from the seed."""
-    dumps = restores()
-    random.Random(seed).shuffle(dumps)
-    return [*of_servers(), *dumps]
+    """What is played one at a time: outages, then restores and clocks in an order drawn from the seed."""
+    drawn = [*restores(), *clocks()]
+    random.Random(seed).shuffle(drawn)
+    return [*of_servers(), *drawn]
 
 
 def everything(seed: int) -> list[Scenario]:

@@ -1,16 +1,17 @@
 """One reshare (or key generation) under one fault, to its end, and what an outsider finds afterwards."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import psycopg
 
-from tests.faults.client import Unanswered
 from tests.faults.invariants import violations
 from tests.faults.life import Life, Member, Refused, Stuck, World
 from tests.faults.points import Path, Role
+from tests.faults.result import Result
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.supervisor import Supervisor
 
@@ -52,22 +53,6 @@ class Scenario:
     alone: bool = False  # it strikes every vertex, or takes something from every key of one
 
 
-@dataclass(slots=True)
-class Result:
-    """One line of the table."""
-
-    scenario: Scenario
-    outcome: str = ""
-    wrong: list[str] = field(default_factory=list)
-    seconds: float | None = None  # from the fault to the end of its phase
-    since_back: float | None = None  # from when the killed process was back
-    took: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        return not self.wrong
-
-
 class Run:
     """Plays one scenario with one key."""
 
@@ -82,15 +67,18 @@ class Run:
         self._target: Member | None = None
 
     def play(self) -> Result:
+        """Whatever is raised ends this scenario only. It is judged all the same: an error must not hide a violation."""
         begun = time.monotonic()
-        try:
-            self._twice(self._keygen if self.scenario.path == Path.KEYGEN else self._reshare)
-            self.judge()
-        except (Stuck, Unanswered, NotReached, AssertionError) as error:
-            self.result.outcome = self.result.outcome or type(error).__name__
-            self.result.wrong.append(f"{type(error).__name__}: {error}")
+        for part in (self.perform, self.judge):
+            try:
+                part()
+            except Exception as error:
+                self.result.broken_by(error)
         self.result.took = time.monotonic() - begun
         return self.result
+
+    def perform(self) -> None:
+        self._twice(self._keygen if self.scenario.path == Path.KEYGEN else self._reshare)
 
     def _twice(self, path: Callable[[], None]) -> None:
         """Again where the fault did not strike: under load a vote may come too late for what the point waits for."""
@@ -237,20 +225,22 @@ class Run:
 
     def _under_fault(self, target: Member, begin: Callable[[], None], done: Callable[[], bool]) -> None:
         """A phase with the fault in it: `begin` makes the calls, `done` says that the phase has ended."""
+        refused = threading.Event()  # the calls failed: the phase never begins, so nobody waits for its end
 
         def over() -> bool:
             try:
-                return done()
+                return refused.is_set() or done()
             except psycopg.OperationalError:
                 return False
 
         stage = Stage(self.supervisor, target.vertex, target.party, self.rng, over, self.world.patience)
         with self.supervisor.locks[target.vertex]:
-            self.fault.prepare(stage)
             times: Times | None = None
             try:
+                self.fault.prepare(stage)
                 try:
-                    times = self._struck_while(stage, begin)
+                    times = self._struck_while(stage, begin, refused)
+                    self.result.struck = True
                 except NotReached as missed:
                     self.missed = missed
                 end = self.world.until(done, lambda: f"{self.fault.name} at {target.vertex}: {self._told(target)}")
@@ -262,10 +252,18 @@ class Run:
         if isinstance(self.fault, AtPoint):
             self.result.since_back = max(0.0, end - times.back)
 
-    def _struck_while(self, stage: Stage, begin: Callable[[], None]) -> Times:
-        """The calls may wait for what the fault took away, so both go on at once."""
+    def _struck_while(self, stage: Stage, begin: Callable[[], None], refused: threading.Event) -> Times:
+        """The calls may wait for what the fault took away, so both go on at once; the calls' error comes first."""
         times: list[Times] = []
-        self.world.together([begin, lambda: times.append(self.fault.strike(stage))])
+
+        def begun() -> None:
+            try:
+                begin()
+            except BaseException:
+                refused.set()
+                raise
+
+        self.world.together([begun, lambda: times.append(self.fault.strike(stage))])
         return times[0]
 
     # What is seen --------------------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ class Tally:
     def violated(self, what: list[str]) -> None:
         with self._lock:
             self.wrong += what
+        for each in what:
+            print(f"VIOLATION {each}", file=sys.stderr, flush=True)
 
     def __str__(self) -> str:
         def counted(of: Counter[str]) -> str:
@@ -104,8 +106,8 @@ class Soak:
         if name == "keygen":
             return None
         if name == "sign":
-            if life.sign(rng.sample(life.members, life.threshold), tries=10) is not None:
-                self.tally.violated(["a live quorum did not sign in ten tries"])
+            if (refused := life.sign(rng.sample(life.members, life.threshold), tries=10)) is not None:
+                self.tally.violated([f"a live quorum did not sign in ten tries: {refused}"])
         elif name == "refresh":
             self._vote(rng, life, life.refresh_begin(), life.members, life.threshold, "confirm-deletion", asked=False)
         else:

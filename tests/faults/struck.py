@@ -83,10 +83,13 @@ class AtPoint(Fault):
     def await_fired(self, stage: Stage) -> float:
         assert self._order is not None
         ended: float | None = None
+        deadline = time.monotonic() + stage.patience
         while (fired := self._order.fired_at) is None:
             if ended is None and stage.over():
                 ended = time.monotonic()
             if ended is not None and time.monotonic() > ended + 2:  # what follows the phase's end may pass it too
+                raise NotReached(self.point.name)
+            if time.monotonic() > deadline:  # the phase is stuck before the point: its end is not awaited here for ever
                 raise NotReached(self.point.name)
             time.sleep(0.03)
         return fired

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from cluster.process import StartError
 from cluster.vertex import PROCESSES
 from tests.faults.vertices import SECOND, FaultyCluster, FaultyVertex
 
@@ -117,7 +118,8 @@ class Supervisor:
             self._mend(vertex)
         relay = self.cluster.relay
         if ("", "relay") not in self._held and relay.child is not None and not relay.child.running:
-            relay.start()
+            with suppress(OSError, StartError):  # the next turn tries again
+                relay.start()
 
     def _mend(self, vertex: FaultyVertex) -> None:
         for process in (*PROCESSES, SECOND):
@@ -133,7 +135,7 @@ class Supervisor:
                     self._coming.append(death)
             if process != SECOND:
                 # A port may stay taken for a moment: the next turn tries again.
-                with suppress(OSError):
+                with suppress(OSError, StartError):
                     vertex.restart(process)
         for death in list(self._coming):
             if death.vertex == vertex.name and vertex.works(death.process):

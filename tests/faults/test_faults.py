@@ -18,5 +18,6 @@ def test_forty_faults_lose_nothing_and_leave_no_two_quorums(fault_servers: Serve
         broken = harness.chains()
     print(table(harness.results), summary(harness.results), sep="\n")
     assert broken == []
-    assert [(result.scenario.name, result.wrong) for result in harness.results if result.wrong] == []
+    assert [(result.scenario.name, result.told) for result in harness.results if not result.ok] == []
+    assert harness.errors == []
     assert len(harness.results) == len(scenarios)

@@ -11,7 +11,7 @@ from keys.urls import SCHEMES
 from vertex.errors import ERROR_STATUS
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*HOUSE.glob("*.md"), *HOUSE.glob("docs/**/*.md"), HOUSE / "client" / "README.md"])
 SETTING = re.compile(r"VERTEX_[A-Z0-9_]+|DATABASE_URL|REDIS_URL")
 
 
@@ -32,7 +32,7 @@ STEP = re.compile(r"\b[KRS][0-5]\b")
 
 def sources() -> Iterator[tuple[Path, str]]:
     """Every module, its docstrings' lines joined."""
-    for folder in ("mpc", "keys", "reshare", "relay", "audit", "vertex", "cluster", "tests"):
+    for folder in ("mpc", "keys", "reshare", "relay", "audit", "vertex", "cluster", "client", "tests"):
         for path in sorted((HOUSE / folder).rglob("*.py")):
             yield path, re.sub(r"\s+(?:# )?", " ", path.read_text())
 
@@ -96,3 +96,18 @@ def test_error_types_are_those_of_the_table() -> None:
     described = set(re.findall(r"`([a-z_]+)`", section))
     assert len(described) > 15
     assert described <= ERROR_STATUS.keys()
+
+
+def test_what_is_said_of_compatibility_is_about_routes_that_are_there() -> None:
+    there = {normal(route) for route in routes(get_resolver())}
+    new, _, absent = text("docs/compatibility.md").partition("## Not here")
+    named = re.compile(r"`(/[^`?]*)")
+    told = {normal(route) for route in named.findall(new)}
+    missing = {normal(route) for row in absent.splitlines() for route in named.findall("|".join(row.split("|")[:2]))}
+    assert len(told) > 8
+    assert told <= there
+    assert missing
+    assert not missing & there, "it is here now"
+    types = set(re.findall(r"`([a-z]+_[a-z_]+)`", re.search(r"^\| error types.*$", new, re.MULTILINE)[0]))  # type: ignore[index]
+    assert len(types) > 5
+    assert types - {"err_type"} <= ERROR_STATUS.keys()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 
-from keys.auth import access_denied, principal_of
+from keys.auth import access_denied, is_admin_token, principal_of
 from keys.models import ApiKey
 from tests.api import Api, error_of, footprint
 
@@ -94,6 +94,7 @@ def test_a_revoked_key_is_unknown(alice: Api) -> None:
 def test_an_empty_admin_token_opens_nothing(db: None, settings: Any) -> None:
     settings.VERTEX_ADMIN_TOKEN = ""
     assert principal_of("") is None
+    assert not is_admin_token("")
 
 
 def test_tokens_are_stored_hashed(alice: Api) -> None:
@@ -107,8 +108,9 @@ def test_tokens_are_stored_hashed(alice: Api) -> None:
 def test_who_a_token_stands_for(alice: Api, admin: Api, new_operator: Callable[..., Any]) -> None:
     operator, automation = new_operator("olga", "operator")
     found = [principal_of(caller.token or "") for caller in (alice, admin, automation)]
-    assert [principal.kind for principal in found if principal] == ["user", "admin", "operator"]
-    assert [principal.actor for principal in found if principal] == [f"user:{alice.user.id}", "admin", "operator:olga"]  # type: ignore[union-attr]
+    assert [principal.kind if principal else None for principal in found] == ["user", None, "operator"]
+    assert [principal.actor for principal in found if principal] == [f"user:{alice.user.id}", "operator:olga"]  # type: ignore[union-attr]
+    assert [is_admin_token(caller.token or "") for caller in (alice, admin, automation)] == [False, True, False]
     operator.is_active = False
     operator.save()
     assert principal_of(automation.token) is None

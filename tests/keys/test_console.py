@@ -10,7 +10,19 @@ from django.urls import reverse
 
 from audit.models import Event
 from keys.auth import principal_of
-from keys.models import ApiKey, ApiUser, KeyShare, Operator, PartyIdentity, Policy, ProtocolSession
+from keys.models import (
+    ApiKey,
+    ApiUser,
+    Approval,
+    KeyShare,
+    Operator,
+    PartyIdentity,
+    Policy,
+    ProtocolSession,
+    Rule,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from keys.operators import groups_ensure
 from keys.users import user_create
 
@@ -23,7 +35,7 @@ SEALED = b"sealed share, not to be shown"
 def operators(settings: Any, db: None) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     groups_ensure()
-    for name in ("viewer", "operator"):
+    for name in ("viewer", "operator", "approver"):
         operator = Operator.objects.create_user(username=name, password=PASSWORD, is_staff=True)
         operator.groups.set(Group.objects.filter(name=name))
 
@@ -52,6 +64,20 @@ def share(user: ApiUser, **fields: Any) -> KeyShare:
     identity, _ = PartyIdentity.objects.get_or_create(public=b"\x07" * 32, defaults={"sealed_secret": SEALED})
     defaults = {"gid": bytes(32), "threshold": 2, "public_key": b"\x02" + bytes(32), "parties": ["07" * 32] * 3}
     return KeyShare.objects.create(user=user, identity=identity, scheme="ecdsa", **(defaults | fields))
+
+
+def approval(held: KeyShare) -> Approval:
+    rule = Rule.objects.create(name="by hand", kind="operator_approval")
+    return Approval.objects.create(
+        rule=rule, share=held, user=held.user, action="sign", request={"msg": "00ff"}, digest=bytes(32)
+    )
+
+
+def delivered(user: ApiUser, **fields: Any) -> WebhookDelivery:
+    endpoint = WebhookEndpoint.objects.create(user=user, url="https://hooks.example/", sealed_secret=SEALED)
+    return WebhookDelivery.objects.create(
+        endpoint=endpoint, event="deletion.pending", payload="{}", next_at="2030-01-01T00:00Z", **fields
+    )
 
 
 def test_an_operator_makes_a_user_and_owns_it() -> None:
@@ -115,15 +141,22 @@ def test_a_viewer_changes_nothing(model: type, action: str) -> None:
     assert ApiKey.objects.count() == Event.objects.count() == 1
 
 
-@pytest.mark.parametrize("model", [Operator, ApiUser, ApiKey, Policy, KeyShare, ProtocolSession])
+@pytest.mark.parametrize(
+    "model",
+    [Operator, ApiUser, ApiKey, Policy, Rule, Approval, KeyShare, ProtocolSession, WebhookEndpoint, WebhookDelivery],
+)
 def test_rows_are_listed_but_not_edited(model: type) -> None:
     user, _ = user_create(name="treasury", owner=None, actor="admin")
     held = share(user, state="superseded", sealed_share=SEALED)
     policy = Policy.objects.create(name="plain")
+    waiting = approval(held)
+    policy.rules.add(waiting.rule)
     session = ProtocolSession.objects.create(
         kind="keygen", share=held, room="room", relay="http://relay", deadline="2030-01-01T00:00Z", sealed_seed=SEALED
     )
+    delivery = delivered(user, state="failed", finished_at="2030-01-01T00:00Z")
     rows = [Operator.objects.get(username="operator"), user, ApiKey.objects.get(), policy, held, session]
+    rows += [delivery.endpoint, delivery, waiting.rule, waiting]
     row = next(row for row in rows if type(row) is model)
     client = client_of("operator")
     for page in (url(model), url(model, "change", row.pk)):
@@ -135,6 +168,36 @@ def test_rows_are_listed_but_not_edited(model: type) -> None:
     if model is not ApiUser:
         assert client.get(url(model, "add")).status_code == 403
     assert type(row).objects.get(pk=row.pk).pk == row.pk
+
+
+def test_a_delivery_that_was_given_up_is_sent_again() -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    failed = delivered(user, state="failed", finished_at="2030-01-01T00:00Z", attempts=11)
+    taken = delivered(user, state="delivered", finished_at="2030-01-01T00:00Z")
+    act(client_of("viewer"), WebhookDelivery, "retry", failed)
+    assert not WebhookDelivery.objects.filter(state="pending").exists()
+    answer = act(client_of("operator"), WebhookDelivery, "retry", failed, taken)
+    assert "only a failed delivery" in answer.content.decode()
+    again = WebhookDelivery.objects.get(state="pending")
+    assert (again.id, again.attempts, again.finished_at) == (failed.id, 0, None)
+    assert Event.objects.filter(action="webhook.retried", actor="operator:operator", subject=str(failed.id)).exists()
+
+
+def test_an_endpoint_is_removed_by_operators() -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    endpoint = delivered(user).endpoint
+    act(client_of("viewer"), WebhookEndpoint, "remove", endpoint)
+    assert WebhookEndpoint.objects.exists()
+    act(client_of("operator"), WebhookEndpoint, "remove", endpoint)
+    assert not WebhookEndpoint.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+    assert Event.objects.filter(action="webhook.deleted", actor="operator:operator").exists()
+
+
+def test_an_expired_key_is_shown_as_such() -> None:
+    user_create(name="treasury", owner=None, actor="admin")
+    ApiKey.objects.update(expires_at="2020-01-01T00:00Z", last_used_at="2020-01-01T00:00Z")
+    assert ">expired<" in client_of("viewer").get(url(ApiKey)).content.decode()
 
 
 def test_a_shares_lineage_is_shown_from_the_first_generation_on() -> None:
@@ -149,3 +212,27 @@ def test_a_shares_lineage_is_shown_from_the_first_generation_on() -> None:
 
 def test_groups_are_not_edited_in_the_console() -> None:
     assert client_of("operator").get("/console/auth/group/").status_code == 404
+
+
+@pytest.mark.parametrize("word", ["approve", "deny"])
+def test_an_approver_decides_on_a_call_with_the_password(word: str) -> None:
+    user, _ = user_create(name="treasury", owner=None, actor="admin")
+    waiting = approval(share(user, state="superseded"))
+    page = url(Approval, "change", waiting.pk)
+    assert "Approve this call" not in client_of("operator").get(page).content.decode()
+    client = client_of("approver")
+    shown = client.get(page).content.decode()
+    assert "00ff" in shown
+    found = re.search(r'name="statement_hash" value="([0-9a-f]{64})"', shown)
+    assert found
+    form = {"decision": word, "statement_hash": found[1], "reason": "known", "password": PASSWORD}
+    assert client_of("operator").post(page, form).status_code == 403
+    client.post(page, form | {"password": "a wrong one"})
+    client.post(page, form | {"statement_hash": "00" * 32})
+    waiting.refresh_from_db()
+    assert waiting.state == "pending"
+    client.post(page, form)
+    waiting.refresh_from_db()
+    state = {"approve": "approved", "deny": "denied"}[word]
+    assert (waiting.state, waiting.decided_by, waiting.reason) == (state, "operator:approver", "known")
+    assert "Approve this call" not in client.get(page).content.decode()

@@ -75,6 +75,32 @@ def test_pages(alice: Api, bob: Api, admin: Api) -> None:
         assert error_of(alice.call(f"GET /keys?{query}")) == (400, "bad_request_params"), query
 
 
+def test_a_list_takes_two_queries(alice: Api, django_assert_num_queries: Any) -> None:
+    """Who calls, and the page, however long: its identities, successors and policies come with it."""
+    alice.call("GET /keys")  # its key's use is written once a minute
+    for count in (1, 20):
+        for _ in range(count):
+            old = make_active(alice)
+            KeyShare.objects.filter(id=make(alice).id).update(predecessor=old)
+        with django_assert_num_queries(2):
+            alice.call("GET /keys")
+    after = KeyShare.objects.order_by("created_at", "id")[3].id
+    with django_assert_num_queries(3):  # where the page begins
+        page = alice.call(f"GET /keys?limit=10&after={after}").json()
+    assert len(page["results"]) == 10
+
+
+def test_metadata_of_a_lineage(alice: Api) -> None:
+    old, newer = make_active(alice), [make(alice) for _ in range(2)]
+    KeyShare.objects.filter(id__in=[key.id for key in newer]).update(predecessor=old)
+    found = {key["key_id"]: key for key in alice.call("GET /keys").json()["results"]}
+    told = alice.call(f"GET /keys/{old.id}").json()
+    assert told.pop("bans")["parties"] == []
+    assert found[str(old.id)] == told
+    assert found[str(old.id)]["new_key_ids"] == [str(key.id) for key in newer]
+    assert {found[str(key.id)]["old_key_id"] for key in newer} == {str(old.id)}
+
+
 def test_unknown_and_foreign_keys_answer_alike(alice: Api, bob: Api) -> None:
     foreign = make_active(bob)
     other_scheme = make_active(alice, scheme=Scheme.ED25519)

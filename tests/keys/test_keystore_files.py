@@ -1,6 +1,7 @@
 """The file keystore beside the contract: files bound to their place, flushed, private, overwritten when destroyed."""
 
 import os
+import resource
 import shutil
 import stat
 import time
@@ -104,6 +105,29 @@ def test_destroy_cut_short_after_the_overwrite_is_gone_and_finished_at_the_next_
     assert FileKeystore(root, MasterKeys(MASTER)).keys.list() == []
 
 
+@pytest.mark.parametrize("written", [8, 30])
+def test_what_was_overwritten_in_part_is_gone_not_tampered_with(root: Path, store: FileKeystore, written: int) -> None:
+    """A disk that fails in the middle of a destroy: the next one finishes it, as does the next start."""
+    for finish in (store.keys.destroy, lambda ref: FileKeystore(root, MasterKeys(MASTER))):
+        ref = store.keys.make()
+        sealed = store.keys.wrap(ref, SECRET, b"")
+        store.journal.create("share/01", b"sealed share")
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (written, hard))
+        try:
+            for destroy in (lambda ref=ref: store.keys.destroy(ref), lambda: store.journal.destroy("share/01")):
+                with pytest.raises(KeystoreUnavailable):
+                    destroy()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with pytest.raises(KeyGone):
+            store.keys.unwrap(ref, sealed, b"")
+        assert store.journal.read("share/01") is None
+        finish(ref)
+        store.journal.destroy("share/01")
+        assert (store.keys.list(), store.journal.list("")) == ([], [])
+
+
 def test_every_write_is_flushed_to_file_and_directory_before_it_returns(
     store: FileKeystore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,7 +151,7 @@ def test_every_write_is_flushed_to_file_and_directory_before_it_returns(
     assert calls == ["fsync", "rename", "fsync directory"]
     calls.clear()
     store.journal.destroy("a")
-    assert calls == ["fsync", "unlink", "fsync directory"]
+    assert calls == ["fsync", "fsync", "unlink", "fsync directory"], "the beginning first"
 
 
 def test_leftovers_of_a_dead_writer_are_removed_but_not_those_of_a_live_one(root: Path, store: FileKeystore) -> None:

@@ -17,6 +17,7 @@ from vertex.errors import ApiError
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CREATE = "GET /ecdsa/create"
+MADE = {"key_id": "3b7c2a52-0d5c-4b5e-9a3c-6c8f5d1c2e11", "keygen_id": "vtx1" + "0" * 72}
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_an_operation_in_work(alice: Api, queued: list[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (None, (200, {"key_id": "k"})),
+        (None, (200, MADE)),
         (ApiError("executor_result", "m"), (400, {"err_type": "executor_result", "err_msg": "m"})),
     ],
 )
@@ -85,7 +86,7 @@ def test_all_who_wait_are_woken(
     calls = [in_thread(lambda: alice.call(CREATE, **headers)) for _ in range(3)]
     waiting(queued, calls=3)
     [operation] = Operation.objects.all()
-    assert operations.finish(operation_id=operation.id, result={"key_id": "k"}, error=error)
+    assert operations.finish(operation_id=operation.id, result=MADE, error=error)
     for thread, _ in calls:
         thread.join()
     assert [(result.status_code, result.json()) for _, [result] in calls] == [expected] * 3

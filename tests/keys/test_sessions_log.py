@@ -1,9 +1,11 @@
 """The durable record of a session: the same bytes again, the first message of a slot for ever, and a database that was
 rolled back."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from keys.keystore import keystore
 from keys.models import Operation, ProtocolSession, SessionMessage
@@ -188,8 +190,9 @@ def test_a_message_that_nobody_signed_blames_nobody(vertex: Vertex, parties: lis
     assert not any("to blame" in text for text in messages), messages
 
 
+@pytest.mark.parametrize("late", [-1, 1], ids=["before the deadline", "after it"])
 def test_a_room_that_the_relay_forgot_is_put_back_while_receipts_are_carried(
-    vertex: Vertex, parties: list[Party]
+    vertex: Vertex, parties: list[Party], late: int
 ) -> None:
     for session in list(ProtocolSession.objects.all()) * 8:
         services.wake(session)
@@ -199,6 +202,7 @@ def test_a_room_that_the_relay_forgot_is_put_back_while_receipts_are_carried(
     [(name, forgotten)] = vertex.relay.rooms.items()
     kept = {place: body for place, body in forgotten.slots.items() if place[0] == "protocol"}
     vertex.relay.rooms.clear()
+    ProtocolSession.objects.update(deadline=timezone.now() - timedelta(hours=late))
     session = ProtocolSession.objects.filter(state="settling").first()
     assert session is not None
     services.wake(session)

@@ -15,6 +15,7 @@ import pytest
 from django.db.models import QuerySet
 
 from audit.models import Event
+from keys import bans
 from keys.keystore import keystore
 from keys.models import KeyShare, PairState, ProtocolSession
 from keys.sessions.lease import Lease
@@ -196,6 +197,7 @@ def test_a_banned_pair_signs_again_after_fresh_set_ups_alone(vertex: Vertex) -> 
     assert [operation.state for operation in vertex.sign([liar, victim])] == ["failed", "failed"]
     assert [operation.state for operation in vertex.sign([victim, other])] == ["done", "done"]
 
+    assert bans.lift(key_id=victim.key_id, actor="admin", reason="its disk was broken")
     rows = reshare(vertex, parties, [], 2)
     for each in rows[:2]:
         confirm(each)

@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mpc.attempt import HelloComplete
+from mpc.batch import BatchRequest, Request, batch_sign
 from mpc.channel import Session
 from mpc.errors import Blame, ProtocolError
 from mpc.export import ExportRequest, export
@@ -272,6 +273,41 @@ def import_parties(
         )
         for me in members
     }
+
+
+def batch_item(scheme: str, index: int, signed: bytes, size: int = 2, **more: Any) -> Request:
+    """A request of a batch: ``signed`` is the digest, or the message of the other schemes."""
+    common = {"room": "batch", "size": size, "index": index, **more}
+    if scheme == "ecdsa":
+        return SignRequest(digest=signed, **common)
+    return FrostRequest(message=signed, **common)
+
+
+def batch_of(*items: Request | None, size: int = 2) -> BatchRequest:
+    """All in one room."""
+    return BatchRequest(room="batch", size=size, items=items)
+
+
+def run_batch(
+    results: Mapping[bytes, Any],
+    signers: list[Identity],
+    request: BatchRequest,
+    network: Network | None = None,
+    others: Mapping[bytes, BatchRequest] | None = None,
+) -> dict[bytes, Any]:
+    """Like ``run_sign`` for a batch of any scheme; ``others``: what single signers are asked for instead."""
+    return (network or Network()).run(
+        {
+            one.public: batch_sign(
+                one,
+                results[one.public].share,
+                results[one.public].pairs,
+                (others or {}).get(one.public, request),
+                SystemRng(),
+            )
+            for one in signers
+        }
+    )
 
 
 def reshare_config(new: str, new_t: int, role: Any, size: int, **more: Any) -> ReshareConfig:

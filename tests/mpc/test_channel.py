@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mpc.channel import Session
+from mpc.channel import Session, open_session
 from mpc.envelope import (
     HEADER_BYTES,
     conflict,
@@ -69,6 +69,34 @@ def test_each_direction_has_a_key_of_its_own() -> None:
     assert session.receive_key(BOB.public) != other.receive_key(ALICE.public)
     again, *_ = both()
     assert again[0].receive_key(BOB.public) != session.receive_key(BOB.public)
+
+
+class Still(SystemRng):
+    """Draws nothing but zeros: what sids differ by is then what was agreed and said."""
+
+    def draw(self, label: str, size: int) -> bytes:
+        return bytes(size)
+
+
+def opened(*extras: bytes) -> Session:
+    """Alice's session with Bob, after hellos with these extras."""
+    fields, xs = KeygenFields("room", "ecdsa", 2, 2, (ALICE.public, BOB.public)), {ALICE.public: 1, BOB.public: 2}
+    sessions = {
+        me.public: open_session(
+            me, "talk", "party", fields, room="room", size=2, coordinates=xs, rng=Still(), extra=extra
+        )
+        for me, extra in zip((ALICE, BOB), extras, strict=True)
+    }
+    session: Session = Network().run(sessions)[ALICE.public]
+    return session
+
+
+def test_extras_may_differ_and_the_sid_binds_everybodys() -> None:
+    session = opened(b"mine", b"yours")
+    assert session.extras == {ALICE.public: b"mine", BOB.public: b"yours"}
+    sids = {opened(*extras).sid for extras in ((b"mine", b"yours"), (b"mine", b"other"), (b"my", b"yours"), (b"", b""))}
+    assert len(sids | {session.sid}) == 4
+    assert opened(b"", b"").sid == opened(b"", b"unheard").sid, "without any of one's own nobody's counts"
 
 
 def one_sided(me: Identity, peer: Identity) -> Protocol[Any]:

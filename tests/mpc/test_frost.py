@@ -211,7 +211,7 @@ def test_randomness_is_the_operating_systems() -> None:
     ("owner", "scheme", "what", "reason"),
     [
         ("A", "ecdsa", {}, "not a FROST share"),
-        ("B", "bip340", {}, "not a FROST share"),
+        ("B", "bip340", {}, "not a share of this party"),
         ("A", "bip340", {"size": 1}, "2 to 3 signers"),
         ("A", "ed25519", {"size": 4}, "2 to 3 signers"),
         ("A", "ed25519", {"tweak": b""}, "only BIP340"),

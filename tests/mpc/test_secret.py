@@ -63,6 +63,8 @@ def test_reveals_and_compares_when_asked():
 # Classes whose content anybody may see. Whatever else `mpc/` defines holds a secret, or could.
 PUBLIC = {
     "mpc.attempt": {"HelloComplete"},
+    "mpc.batch": {"BatchRequest"},
+    "mpc.channel": {"Channel"},
     "mpc.dealing": {"Complaint"},
     "mpc.ed25519": {"Ed25519"},
     "mpc.findings": {"Findings"},
@@ -79,6 +81,9 @@ PUBLIC = {
     "mpc.signature": {"Signature"},
     "mpc.statements": {"ReshareRecord", "ReshareStatement"},
     "mpc.wire": {
+        "BatchFields",
+        "BatchOffers",
+        "Bundle",
         "Commitment",
         "Description",
         "EchoedOutcome",

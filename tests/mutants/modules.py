@@ -15,6 +15,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     "mpc.mul": ("test_mul.py",),
     "mpc.limbs": ("test_limbs.py",),
     "mpc.sign": ("test_sign.py", "test_sign_lies.py", "test_sign_edges.py", "test_frost.py"),
+    "mpc.signers": ("test_sign.py",),
+    "mpc.batch": ("test_batch.py",),
     "mpc.signature": ("test_sign_edges.py", "test_wycheproof.py", "test_sign.py"),
     "mpc.channel": ("test_channel.py", "test_keygen.py", "test_scheme_lies.py"),
     "mpc.envelope": ("test_envelope.py", "test_channel.py"),

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from django.utils import timezone
-
 from audit.models import Event
-from keys import receipts
+from keys import clock, receipts
 from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, PartyIdentity, ProtocolSession, Receipt
 from keys.shares import _aad, share_keep, share_key_exists, share_row_from_journal
@@ -104,7 +102,7 @@ class Attempt:
                 deletions_required=self.hello.d,
                 store_by=120,
                 vote_by=600_000,
-                began_at=timezone.now(),
+                began_at=clock.now(),
                 hellos=self.hello.hellos,
             )
 

@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings as configured
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -29,12 +29,31 @@ from audit.services import events as appending
 from keys import backup, create, exporting, keygen, node, operators, receipts, signing, users, witness
 from keys.boxes import AnswerKey
 from keys.keystore import keystore
-from keys.models import ApiUser, KeyShare, Operation, Operator, PairState, ProtocolSession, Receipt, Statement
+from keys.models import (
+    ApiUser,
+    Approval,
+    KeyShare,
+    Operation,
+    Operator,
+    PairState,
+    Policy,
+    ProtocolSession,
+    Receipt,
+    Rule,
+    Statement,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from keys.policies import approvals
+from keys.policies import services as policies
+from keys.policies.asked import Asked
+from keys.policies.check import policy_check
 from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
-from mpc.errors import Blame
+from keys.webhooks import endpoints, sending
+from mpc.errors import Abort, Blame
 from mpc.shares import UncheckedShare
 from mpc.sign import Signature
 from mpc.wire import decode
@@ -65,10 +84,13 @@ class FullDisk:
     def __getattr__(self, name: str) -> Any:
         return getattr(Event.objects, name)
 
-    def create(self, **fields: Any) -> Event:
-        if self.refuses(fields):
+    def __call__(self, **fields: Any) -> Event:
+        return Event(**fields)
+
+    def bulk_create(self, events: list[Event]) -> list[Event]:
+        if any(self.refuses(vars(event)) for event in events):
             raise OperationalError("could not extend file: no space left on device")
-        return Event.objects.create(**fields)
+        return Event.objects.bulk_create(events)
 
 
 def everything() -> dict[str, str]:
@@ -231,6 +253,13 @@ def share_restored() -> Act:
     return lambda: restore(user=user, scheme="ecdsa", content=content, share=share, actor="admin")
 
 
+def request_not_signed() -> Act:
+    old_quorum()
+    asked = {"items": [{"digest": "11" * 32, "path": []}]}
+    begun = session("sign", old_share("a"), operation=operation(), params=asked)
+    return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), (Abort("it was not asked for"),))
+
+
 def pair_banned() -> Act:
     old_quorum()
     begun = session("sign", old_share("a"))
@@ -375,6 +404,106 @@ def head_conflict() -> Act:
     return lambda: witness._compare(witness.PeerHead.objects.get(number=2).id)
 
 
+def new_rule(kind: str = "operator_approval", **parameters: Any) -> Rule:
+    return policies.built_in_rule_add(name=kind, kind=kind, parameters=parameters, actor="admin")
+
+
+def new_policy(*rules: Rule) -> Policy:
+    return policies.policy_create(name="p", rules=[rule.id for rule in rules], actor="admin")
+
+
+def bound(rule: Rule, *, asked: bool = False) -> KeyShare:
+    """A share under a policy of this rule; with a call that waits for an operator."""
+    old_quorum()
+    share = old_share("a")
+    policies.policy_of_key(key_id=share.id, policy_id=new_policy(rule).id, actor="admin")
+    share.refresh_from_db()
+    if asked:
+        approvals.request(Asked.of(share, "delete", {}), rule)
+    return share
+
+
+def deletion_checked(share: KeyShare) -> Act:
+    return lambda: policy_check(key=share, action="delete", fields={})
+
+
+def webhook(user: ApiUser | None = None) -> WebhookEndpoint:
+    url = "https://hooks.example/vertex"
+    with override_settings(VERTEX_WEBHOOK_HOSTS=["hooks.example"]):
+        return endpoints.endpoint_create(url=url, events=[], user=user, actor="admin")[0]
+
+
+def webhook_deleted() -> Act:
+    endpoint = webhook()
+    return lambda: endpoints.endpoint_delete(endpoint=endpoint, actor="admin")
+
+
+def webhook_disabled() -> Act:
+    endpoint = webhook()
+    return transaction.atomic(lambda: sending._disable(endpoint))
+
+
+def webhook_retried() -> Act:
+    delivery = endpoints.endpoint_test(endpoint=webhook())
+    WebhookDelivery.objects.update(state="failed", finished_at=timezone.now())
+    return lambda: endpoints.delivery_retry(delivery_id=delivery.id, actor="admin")
+
+
+def rule_deleted() -> Act:
+    rule = new_rule()
+    return lambda: policies.rule_delete(rule_id=rule.id, actor="admin")
+
+
+def policy_deleted() -> Act:
+    policy = new_policy()
+    return lambda: policies.policy_delete(policy_id=policy.id, actor="admin")
+
+
+def rule_put_in() -> Act:
+    rule, policy = new_rule(), new_policy()
+    return lambda: policies.rule_to_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
+
+
+def rule_taken_out() -> Act:
+    rule = new_rule()
+    policy = new_policy(rule)
+    return lambda: policies.rule_from_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
+
+
+def policy_attached() -> Act:
+    old_quorum()
+    share, policy = old_share("a"), new_policy()
+    return lambda: policies.policy_of_key(key_id=share.id, policy_id=policy.id, actor="admin")
+
+
+def policy_detached() -> Act:
+    share = bound(new_rule())
+    return lambda: policies.policy_of_key(key_id=share.id, policy_id=None, actor="admin")
+
+
+def policy_of_user() -> Act:
+    someone, policy = user(), new_policy()
+    return lambda: policies.policy_of_user(user_id=someone.id, policy_id=policy.id, actor="admin")
+
+
+def approval_asked() -> Act:
+    return deletion_checked(bound(new_rule()))
+
+
+def approval_decided(*, approve: bool) -> Act:
+    new_operator()
+    bound(new_rule(), asked=True)
+    waiting = Approval.objects.get()
+    return lambda: approvals.decide(approval_id=waiting.id, approve=approve, actor="operator:approver")
+
+
+def approval_used() -> Act:
+    new_operator()
+    share = bound(new_rule(), asked=True)
+    approvals.decide(approval_id=Approval.objects.get().id, approve=True, actor="operator:approver")
+    return deletion_checked(share)
+
+
 CALLED: dict[str, Callable[[], Act]] = {
     "user.created": lambda: lambda: users.user_create(name="x", owner=None, actor="admin"),
     "api_key.created": api_key_created,
@@ -394,6 +523,7 @@ CALLED: dict[str, Callable[[], Act]] = {
     "export.done": export_done,
     "share.exported": share_exported,
     "share.restored": share_restored,
+    "sign.failed": request_not_signed,
     "pair.banned": pair_banned,
     "deletion.proposed": deletion_proposed,
     "deletion.confirmed": deletion_confirmed,
@@ -410,6 +540,24 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.deletion_asked": deletion_asked,
     "identity.destroyed": identity_destroyed,
     "keystore.rotated": keystore_rotated,
+    "webhook.created": lambda: webhook,
+    "webhook.deleted": webhook_deleted,
+    "webhook.disabled": webhook_disabled,
+    "webhook.retried": webhook_retried,
+    "rule.added": lambda: new_rule,
+    "rule.deleted": rule_deleted,
+    "policy.created": lambda: new_policy,
+    "policy.deleted": policy_deleted,
+    "policy.rule_added": rule_put_in,
+    "policy.rule_removed": rule_taken_out,
+    "policy.attached": policy_attached,
+    "policy.detached": policy_detached,
+    "policy.of_user": policy_of_user,
+    "policy.denied": lambda: deletion_checked(bound(new_rule("allowed_actions", actions=["sign"]))),
+    "approval.asked": approval_asked,
+    "approval.approved": lambda: approval_decided(approve=True),
+    "approval.denied": lambda: approval_decided(approve=False),
+    "approval.used": approval_used,
 }
 # A ban destroys the pair's key before it says so, and what was stored stays stored: both err on the safe side.
 # So does an identity's; nobody needs another word of it.

@@ -82,6 +82,17 @@ def test_abort_parks_and_a_unanimous_one_discards() -> None:
     check_invariants(attempt)
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=30), timedelta(days=-30)])
+def test_a_worker_whose_clock_has_jumped_casts_no_vote(jump: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = timezone.now() + jump
+    monkeypatch.setattr(timezone, "now", lambda: elsewhere)
+    attempt = Attempt().stored()
+    attempt.settle()
+    assert [attempt.said(name) for name in "abc"] == [["PROMISED", "STORED"]] * 3
+    assert {str(row.state) for row in Reshare.objects.all()} == {"voting"}
+    assert not any(Reshare.objects.values_list("alarms", flat=True))
+
+
 def test_a_rejected_party_erases_when_the_others_commit() -> None:
     attempt = Attempt().stored()
     attempt.abort("c")

@@ -16,8 +16,10 @@ from django.db import connection, connections
 
 from keys import boxes, create, heads
 from keys.models import ProtocolSession
+from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
+from keys.webhooks import sending as webhooks
 from relay.client import News, RelayRefused, RelayUnavailable
 from reshare import sweep as reshares
 from vertex.celery import app
@@ -127,8 +129,10 @@ def sweep_once() -> None:
     create.ask_again()
     heads.ask_again()
     boxes.ask_again()
+    questions_forget()
     sessions.sweep()
     reshares.sweep()
+    webhooks.ask_again()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:

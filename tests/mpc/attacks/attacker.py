@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mpc import keygen, sign
+from mpc.batch import batch_sign
 from mpc.channel import Session
 from mpc.errors import Abort
 from mpc.frost.signing import FrostRequest, frost_sign
@@ -27,6 +28,8 @@ from tests.mpc.attacks.manipulations import Known, Manipulation
 from tests.mpc.attacks.places import PLACES, Place, Spot
 from tests.mpc.simulator import (
     Network,
+    batch_item,
+    batch_of,
     export_parties,
     identities,
     identity,
@@ -155,6 +158,16 @@ def _frosts(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
     return {one.public: frost_sign(one, results[one.public].share, request, SystemRng()) for one in identities("ABC")}
 
 
+def _batches(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
+    """Two requests, for one message."""
+    results = key("ABC", 2, scheme)
+    request = batch_of(*(batch_item(scheme, index, DIGEST, 3, path=(0, 7)) for index in range(2)), size=3)
+    return {
+        one.public: batch_sign(one, results[one.public].share, results[one.public].pairs, request, SystemRng())
+        for one in identities("ABC")
+    }
+
+
 def _reshares(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
     """2-of-3 of A, B, C to 2-of-3 of A, B, D: all three old parties deal."""
     return reshare_parties(key("ABC", 2, scheme), "ABCD", "ABD", 2, rngs=_seeds("ABCD", session))
@@ -174,6 +187,7 @@ SESSIONS = {
     "keygen": _keygens,
     "sign": _signs,
     "frost": _frosts,
+    "batch": _batches,
     "reshare": _reshares,
     "export": _exports,
     "import": _imports,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from mpc.group import SECP256K1, Group
 from mpc.wire import SetupKey
 from tests.mpc.attacks.encodings import no_points, not_reduced, of_other_group
+from tests.mpc.attacks.places import ATTACKED
 from tests.mpc.simulator import flipped, identity
 
 # lie: a value that could be right. invalid: of the right length, but no point, not reduced. shape: does not parse.
@@ -251,6 +252,47 @@ def _of_tweak(nature: str, group: Group) -> Changes:
     }
 
 
+def _of_items(nature: str, group: Group) -> Changes:
+    """A bundle's: as many messages as the batch has items."""
+    lies: dict[str, Change] = {
+        "one more": lambda k: (*k.own, k.own[-1]),
+        "one less": lambda k: k.own[:-1],
+        "none": lambda k: (),
+        "swapped": lambda k: k.own[::-1],
+        "one twice": lambda k: (k.own[0],) * len(k.own),
+        **_FROM_ELSEWHERE,
+    }
+    invalid: dict[str, Change] = {
+        "one empty": lambda k: _replaced(k.own, -1, b""),
+        "one cut": lambda k: _replaced(k.own, -1, k.own[-1][:-1]),
+        "one longer": lambda k: _replaced(k.own, -1, k.own[-1] + b"\0"),
+    }
+    shapes: dict[str, Change] = {
+        "too many": lambda k: (b"",) * 1_001,
+        "one too long": lambda k: _replaced(k.own, 0, bytes(41_001)),
+        "a text": lambda k: _replaced(k.own, 0, "text"),
+    }
+    return {"lie": lies, "invalid": invalid, "shape": shapes}
+
+
+def _of_offers(nature: str, group: Group) -> Changes:
+    """Hashes of requests, or nothing in their place."""
+    lies: dict[str, Change] = {
+        "one more": lambda k: (*k.own, k.own[-1]),
+        "one less": lambda k: k.own[:-1],
+        "swapped": lambda k: k.own[::-1],
+        "another request": lambda k: _replaced(k.own, ATTACKED, flipped(k.own[ATTACKED])),
+        "one withdrawn": lambda k: _replaced(k.own, ATTACKED, b""),
+        "all withdrawn": lambda k: (b"",) * len(k.own),
+        **_FROM_ELSEWHERE,
+    }
+    shapes: dict[str, Change] = {
+        "too many": lambda k: (b"",) * 1_001,
+        "one too long": lambda k: _replaced(k.own, 0, bytes(33)),
+    }
+    return {"lie": lies, "shape": shapes}
+
+
 def _of_setup_key(nature: str, group: Group) -> Changes:
     """Missing, or one where there are none; its fields are changed one by one."""
     return {"lie": {"surplus": lambda k: k.own or SETUP_KEY}}
@@ -273,6 +315,8 @@ _BY_NATURE: Mapping[str, Callable[[str, Group], Changes]] = {
     "Count": _of_count,
     "int": _of_count,
     "Text": _of_text,
+    "Items": _of_items,
+    "Offers": _of_offers,
     "tuple[Count, ...]": _of_path,
     "tuple[Receipt, ...]": _of_receipts,
     "tuple[Tweak, ...]": _of_tweak,

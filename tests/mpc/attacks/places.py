@@ -26,6 +26,7 @@ class Place:
     private: bool
     kind: type[Message]
     scheme: str = "ecdsa"
+    inside: type[Message] | None = None  # of a bundle: what its items are
 
     @property
     def world(self) -> str:
@@ -54,6 +55,11 @@ _PAIRWISE = (
     Place("sign", 1, True, wire.SignExtension),
     Place("sign", 2, True, wire.SignProduct),
     Place("sign", 3, False, wire.SignShare),
+    Place("batch", 0, False, wire.Hello),
+    Place("batch", 1, False, wire.Bundle, inside=wire.Commitment),
+    Place("batch", 1, True, wire.SealedBundle, inside=wire.SignExtension),
+    Place("batch", 2, True, wire.SealedBundle, inside=wire.SignProduct),
+    Place("batch", 3, False, wire.Bundle, inside=wire.SignShare),
     Place("reshare", 0, False, wire.Hello),
     Place("reshare", 1, False, wire.Promise),
     Place("reshare", 2, False, wire.ReshareOpening),
@@ -73,9 +79,9 @@ _PAIRWISE = (
     Place("export", 2, True, wire.ExportShare),
 )
 _WITHOUT_PAIRS = tuple(
-    Place(protocol, number, private, kind, scheme)
+    Place(protocol, number, private, kind, scheme, *inside)
     for scheme in FROST
-    for protocol, number, private, kind in (
+    for protocol, number, private, kind, *inside in (
         ("keygen", 0, False, wire.Hello),
         ("keygen", 1, False, wire.Commitment),
         ("keygen", 2, False, wire.KeygenOpening),
@@ -84,6 +90,9 @@ _WITHOUT_PAIRS = tuple(
         ("frost", 0, False, wire.Hello),
         ("frost", 1, False, wire.FrostCommitment),
         ("frost", 2, False, wire.FrostShare),
+        ("batch", 0, False, wire.Hello),
+        ("batch", 1, False, wire.Bundle, wire.FrostCommitment),
+        ("batch", 2, False, wire.Bundle, wire.FrostShare),
         ("reshare", 0, False, wire.Hello),
         ("reshare", 1, False, wire.Promise),
         ("reshare", 2, False, wire.ReshareOpening),
@@ -101,6 +110,8 @@ _WITHOUT_PAIRS = tuple(
 )
 PLACES = _PAIRWISE + _WITHOUT_PAIRS
 
+ATTACKED = 1  # the item of a batch whose messages an attacker changes
+
 # Messages inside the byte strings of a hello: (protocol, field) → type.
 INSIDE: dict[tuple[str, str], type[Message]] = {
     ("keygen", "fields"): wire.KeygenFields,
@@ -108,6 +119,8 @@ INSIDE: dict[tuple[str, str], type[Message]] = {
     ("frost", "fields"): wire.FrostFields,
     ("import", "fields"): wire.KeygenFields,
     ("export", "fields"): wire.ExportFields,
+    ("batch", "fields"): wire.BatchFields,
+    ("batch", "extra"): wire.BatchOffers,
     ("reshare", "fields"): wire.ReshareFields,
     ("reshare", "extra"): wire.ReshareExtra,
 }
@@ -155,7 +168,7 @@ class Spot:
                 return None
             message = getattr(message, name)
             if inside := self._inside(at):
-                message = decode(inside, message)
+                message = decode(inside, message[ATTACKED] if self.place.inside else message)
         return message
 
     def put(self, message: Any, value: Any, at: int = 0) -> None:
@@ -164,14 +177,21 @@ class Spot:
         if at == len(self.path) - 1:
             setattr(message, name, value)
         elif inside := self._inside(at):
-            inner = decode(inside, getattr(message, name))
+            items = list(getattr(message, name)) if self.place.inside else [getattr(message, name)]
+            which = ATTACKED if self.place.inside else 0
+            inner = decode(inside, items[which])
             self.put(inner, value, at + 1)
-            setattr(message, name, encode(inner))
+            items[which] = encode(inner)
+            setattr(message, name, tuple(items) if self.place.inside else items[0])
         else:
             self.put(getattr(message, name), value, at + 1)
 
     def _inside(self, at: int) -> type[Message] | None:
-        if at or len(self.path) == 1 or self.place.kind is not wire.Hello:
+        if at or len(self.path) == 1:
+            return None
+        if self.place.inside:
+            return self.place.inside
+        if self.place.kind is not wire.Hello:
             return None
         return INSIDE.get((self.place.protocol, self.path[0]))
 
@@ -196,6 +216,8 @@ def _fields(place: Place, kind: type[Message], path: Path) -> Iterator[Spot]:
         nature, here = kind.__annotations__[name], (*path, name)
         part = getattr(wire, nature.removesuffix(" | None"), None)
         inside = INSIDE.get((place.protocol, name)) if kind is wire.Hello else None
+        if kind is place.kind and place.inside:
+            inside = place.inside
         if inspect.isclass(part) and issubclass(part, Message):
             if nature.endswith("| None"):
                 yield Spot(place, here, nature)
@@ -210,6 +232,8 @@ def types_in(place: Place) -> set[type[Message]]:
     """The types that a place's messages are made of."""
     found: set[type[Message]] = set()
     waiting = [place.kind, *(kind for (protocol, _), kind in INSIDE.items() if protocol == place.protocol)]
+    if place.inside:
+        waiting.append(place.inside)
     while waiting:
         kind = waiting.pop()
         found.add(kind)

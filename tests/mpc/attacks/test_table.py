@@ -17,16 +17,28 @@ from mpc.frost.signing import FrostRequest
 from mpc.hashing import TH
 from mpc.schemes import group_of
 from mpc.sign import Signature, SignRequest
-from tests.mpc.attacks import table_export, table_frost, table_keygen, table_reshare, table_sign
+from tests.mpc.attacks import table_batch, table_export, table_frost, table_keygen, table_reshare, table_sign
 from tests.mpc.attacks.attacker import BYSTANDER, CULPRIT, DIGEST, JOINER, VICTIM, Attacker, attack, earlier
 from tests.mpc.attacks.manipulations import Manipulation, manipulations
-from tests.mpc.attacks.places import FROST, NOT_SENT, PLACES, Place, Spot, all_spots, message_types, spots_of, types_in
+from tests.mpc.attacks.places import (
+    ATTACKED,
+    FROST,
+    NOT_SENT,
+    PLACES,
+    Place,
+    Spot,
+    all_spots,
+    message_types,
+    spots_of,
+    types_in,
+)
 from tests.mpc.attacks.verdicts import Row, Verdict
 from tests.mpc.simulator import Stalled, identities, key, run_frost, run_sign
 
 TABLES = {
     "keygen": table_keygen.ROWS,
     "sign": table_sign.ROWS,
+    "batch": table_batch.ROWS,
     "reshare": table_reshare.ROWS,
     "export": table_export.EXPORT,
     "import": table_export.IMPORT,
@@ -36,6 +48,7 @@ TABLES = {
         for protocol, table in (
             ("keygen", table_frost.KEYGEN),
             ("frost", table_frost.SIGN),
+            ("batch", table_batch.FROST),
             ("reshare", table_frost.RESHARE),
             ("export", table_export.EXPORT_BARE),
             ("import", table_export.IMPORT_BARE),
@@ -133,7 +146,7 @@ def test_each_lie_has_its_verdict(spot: Spot, manipulation: Manipulation, liar: 
         if isinstance(outcome, Blame):
             assert outcome.culprits == {liar}, "an honest party is blamed"
         if expected is not Verdict.DONE and not row.others_finish:
-            assert isinstance(outcome, Exception), "somebody holds a result"
+            assert isinstance(of_attacked(outcome), Exception), "somebody holds a result"
     if place.protocol not in ("keygen", "import") and place.round and expected is not Verdict.DONE:
         assert material(place.scheme) == UNTOUCHED[place.scheme]
         still_signs(place.scheme, banned=expected is Verdict.BANNED)
@@ -164,7 +177,13 @@ def test_what_does_not_parse_is_blamed_in_its_round(place: Place, garble: Callab
         assert max(frame.round for frame in network.sent if frame.sender == party) <= place.round
 
 
+def of_attacked(outcome: Any) -> Any:
+    """Of a batch, what came of the item that was attacked."""
+    return outcome[ATTACKED] if isinstance(outcome, tuple) else outcome
+
+
 def verdict_of(outcome: Any) -> Verdict:
+    outcome = of_attacked(outcome)
     if isinstance(outcome, Blame):
         return Verdict.BANNED if outcome.ban else Verdict.BLAMED
     if isinstance(outcome, ParameterMismatch):

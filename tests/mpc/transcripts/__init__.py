@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mpc.batch import batch_sign
 from mpc.export import ExportRequest, export
 from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
@@ -20,7 +21,7 @@ from mpc.protocol import Protocol, Rng, SeededRng
 from mpc.secret import Secret
 from mpc.shares import PairState, Share
 from mpc.sign import SignRequest, sign
-from tests.mpc.simulator import Network, identities, import_parties, reshare_parties
+from tests.mpc.simulator import Network, batch_item, batch_of, identities, import_parties, reshare_parties
 
 HERE = Path(__file__).resolve().parent
 Parties = dict[bytes, Protocol[Any]]
@@ -91,6 +92,17 @@ def _import(scheme: str) -> Parties:
     return import_parties("A", "AB", 2, scalar_of(scheme, DIGEST).reveal(), scheme, rngs=_seeded("import"))
 
 
+def _batch(scheme: str) -> Parties:
+    """Two requests for one message: a child and the key itself."""
+    made = keys_of(scheme)
+    request = batch_of(batch_item(scheme, 0, DIGEST, path=(0, 44)), batch_item(scheme, 1, DIGEST))
+    parties = {one.public: one for one in identities("AB")}
+    return {
+        party: batch_sign(one, made[party].share, made[party].pairs, request, Fixed(NAMES[party]))
+        for party, one in parties.items()
+    }
+
+
 def _reshare(scheme: str) -> Parties:
     """A leaves, C joins."""
     return reshare_parties(keys_of(scheme), "ABC", "BC", 2, rngs=_seeded("reshare"))
@@ -99,6 +111,7 @@ def _reshare(scheme: str) -> Parties:
 SCENARIOS: dict[str, Callable[[], Parties]] = {
     "ecdsa-keygen": lambda: _keygen("ecdsa"),
     "ecdsa-sign": lambda: _sign("ecdsa"),
+    "ecdsa-batch": lambda: _batch("ecdsa"),
     "ecdsa-reshare": lambda: _reshare("ecdsa"),
     "ecdsa-export": lambda: _export("ecdsa"),
     "ecdsa-import": lambda: _import("ecdsa"),
@@ -109,6 +122,7 @@ SCENARIOS: dict[str, Callable[[], Parties]] = {
     "ed25519-import": lambda: _import("ed25519"),
     "bip340-keygen": lambda: _keygen("bip340"),
     "bip340-sign": lambda: _frost("bip340", bytes(range(32))),
+    "bip340-batch": lambda: _batch("bip340"),
     "bip340-reshare": lambda: _reshare("bip340"),
     "bip340-export": lambda: _export("bip340"),
     "bip340-import": lambda: _import("bip340"),
@@ -136,6 +150,8 @@ def _shown(value: Any) -> Any:
         return value.reveal().hex()
     if isinstance(value, bytes):
         return value.hex() if len(value) <= 128 else hashlib.sha256(value).hexdigest()
+    if isinstance(value, tuple):
+        return [_shown(each) for each in value]
     if isinstance(value, dict):
         return {NAMES[party]: _shown(each) for party, each in value.items()}
     if isinstance(value, int) and value.bit_length() > 53:
@@ -149,7 +165,9 @@ def _shown(value: Any) -> Any:
 
 def failures(shown: dict[str, Any]) -> list[str]:
     """The errors in a transcript."""
-    return [result["error"] for result in shown["results"].values() if "error" in result]
+    results = shown["results"].values()
+    each = [one for result in results for one in (result if isinstance(result, list) else [result])]
+    return [one["error"] for one in each if "error" in one]
 
 
 def recorded(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,15 @@ from reshare.rule import facts as reading
 from reshare.rule.steps import Journal, Send
 from reshare.rule.table import Move, enabled
 from reshare.rule.types import Acceptor, Kind
+from tests.reshare.model.diagram import drawn
 from tests.reshare.model.invariants import Judge
 from tests.reshare.model.knowledge import Knowledge
 from tests.reshare.model.mutants import JOIN_TWO, LEAVE_23, LIAR_STAY, MUTANTS, mutated
 from tests.reshare.model.search import Lattice, every_state, led, search
 from tests.reshare.model.sizes import ACCEPTED_BOTH, EQUAL, LIED, ONE, SMALL, TWO
 from tests.reshare.model.world import Local, Size, State, World
+
+HOUSE = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -175,3 +179,8 @@ def _covered(step: Send, record: Acceptor) -> bool:
     if step.receipt.kind == Kind.DELETED:
         return record.accepted == step.receipt.ballot
     return step.receipt.kind == Kind.COMPLETED or step.receipt in record.said
+
+
+def test_the_documents_diagrams_are_the_tables() -> None:
+    """`python -m tests.reshare.model.diagram` prints them."""
+    assert drawn() in (HOUSE / "docs" / "lifecycle.md").read_text()

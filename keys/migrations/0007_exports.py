@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0001_initial'),
+        ('keys', '0006_policies'),
     ]
 
     operations = [

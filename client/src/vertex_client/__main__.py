@@ -1,0 +1,5 @@
+"""`python -m vertex_client`."""
+
+from vertex_client.cli import main
+
+main()

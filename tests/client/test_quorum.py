@@ -1,0 +1,441 @@
+"""Several vertices: nobody's failure hides another's, and what they know is put together."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from vertex_client import AsyncQuorum, Key, Progress, QuorumError, Share, VertexError
+from vertex_client.answers import EcdsaSignature, KeyShare, Problem, Reshare
+from vertex_client.decoding import read
+from vertex_client.quorum import together
+from vertex_client.quorum.keys import assemble, current
+
+from tests.client.vertices import Memory, key_share, ok, party, refusal, reshare
+
+PUBLIC = "02" + "11" * 32
+RID = "ab" * 32
+SIGNATURE = {"r": "1", "s": "2", "v": 0, "der": "3"}
+ABC = Key("ecdsa", PUBLIC, 2, tuple(Share(name, f"k-{name}", f"id-{name}", "active") for name in "abc"))
+
+Answers = Mapping[str, Any]
+
+
+class Cluster:
+    """Vertices that answer by path, and what each was asked."""
+
+    def __init__(self, **answers: Answers) -> None:
+        self.memories = {name: Memory(self._by_path(paths)) for name, paths in answers.items()}
+
+    @staticmethod
+    def _by_path(answers: Answers) -> Callable[[httpx.Request], Any]:
+        def answer(request: httpx.Request) -> Any:
+            found = answers[request.url.path]
+            if isinstance(found, list):
+                found = found.pop(0) if len(found) > 1 else found[0]
+            return ok(found) if isinstance(found, dict | list) else found
+
+        return answer
+
+    def run(self, work: Callable[[AsyncQuorum], Any]) -> Any:
+        async def inside() -> Any:
+            vertices = {name: memory.async_client(retries=0) for name, memory in self.memories.items()}
+            async with AsyncQuorum(vertices) as quorum:
+                return await work(quorum)
+
+        return asyncio.run(inside())
+
+    def asked(self, name: str) -> dict[str, Any]:
+        """Path → body of what a vertex was asked."""
+        requests = self.memories[name].requests
+        return {request.url.path: json.loads(request.content) if request.content else None for request in requests}
+
+
+def room(**more: Any) -> dict[str, Any]:
+    return {"/create-room": {"room_uuid": "R"}, **more}
+
+
+def test_a_key_is_generated_by_all_at_once() -> None:
+    def vertex(name: str) -> dict[str, Any]:
+        made = {"key_id": f"k-{name}", "keygen_id": f"id-{name}"}
+        share = key_share(key_id=f"k-{name}", keygen_id=f"id-{name}")
+        return room(**{"/ecdsa/create": made, "/ecdsa/keygen": {}, f"/keys/k-{name}": share})
+
+    cluster = Cluster(a=vertex("a"), b=vertex("b"), c=vertex("c"), d=vertex("d"))
+    key = cluster.run(lambda quorum: quorum.keygen("ecdsa", 2, ["a", "b", "c"]))
+    assert (key.public_key, key.threshold, key.names, key.gid) == (PUBLIC, 2, ("a", "b", "c"), "aa")
+    assert cluster.asked("a")["/create-room"] == {"room_size": 3}
+    assert "/create-room" not in cluster.asked("b")
+    for name in "abc":
+        assert cluster.asked(name)["/ecdsa/keygen"] == {
+            "key_id": f"k-{name}",
+            "num_parties": 3,
+            "threshold": 2,
+            "keygen_ids": ["id-a", "id-b", "id-c"],
+            "room_uuid": "R",
+        }
+    assert cluster.asked("d") == {}
+
+
+def test_as_many_sign_as_it_takes_or_those_that_are_named() -> None:
+    signs = room(**{"/ecdsa/sign": SIGNATURE})
+    cluster = Cluster(a=signs, b=signs, c=signs)
+    assert cluster.run(lambda quorum: quorum.sign(ABC, b"hi")) == EcdsaSignature("1", "2", 0, "3")
+    assert cluster.asked("a")["/ecdsa/sign"] == {
+        "key_id": "k-a",
+        "msg": "6869",
+        "room_uuid": "R",
+        "hash_algo": "sha256",
+    }
+    assert cluster.asked("c") == {}
+    cluster.run(lambda quorum: quorum.sign(ABC, b"hi", by=["c", "b"], derivation_path=[7]))
+    assert cluster.asked("c")["/create-room"] == {"room_size": 2}
+    assert cluster.asked("b")["/ecdsa/sign"]["derivation_path"] == [7]
+
+
+def test_failures_are_collected_by_vertex() -> None:
+    cluster = Cluster(
+        a=room(**{"/ecdsa/sign": refusal(400, "share_erased")}),
+        b=room(**{"/ecdsa/sign": SIGNATURE}),
+        c=room(**{"/ecdsa/sign": refusal(400, "executor_result")}),
+    )
+    with pytest.raises(QuorumError, match=r"sign: a: share_erased: .*; c: executor_result: ") as caught:
+        cluster.run(lambda quorum: quorum.sign(ABC, b"", by=["a", "b", "c"]))
+    assert caught.value.err_types == {"a": "share_erased", "c": "executor_result"}
+    assert caught.value.answers == {"b": EcdsaSignature("1", "2", 0, "3")}
+
+
+def test_signers_that_disagree_are_named() -> None:
+    other = room(**{"/ecdsa/sign": SIGNATURE | {"r": "9"}})
+    cluster = Cluster(a=room(**{"/ecdsa/sign": SIGNATURE}), b=other)
+    with pytest.raises(QuorumError, match="different signatures") as caught:
+        cluster.run(lambda quorum: quorum.sign(ABC, b"", by=["a", "b"]))
+    assert caught.value.err_types == {"a": "disagreement", "b": "disagreement"}
+
+
+def test_a_batch_is_signed_or_refused_message_by_message() -> None:
+    refused = {"Error": {"err_type": "executor_result", "err_msg": "no"}}
+    signed, other = {"Signature": SIGNATURE}, {"Signature": SIGNATURE | {"v": 1}}
+    cluster = Cluster(
+        a=room(**{"/ecdsa/batch-sign": httpx.Response(200, json=[signed, signed, signed])}),
+        b=room(**{"/ecdsa/batch-sign": httpx.Response(200, json=[signed, refused, other])}),
+    )
+    first, second, third = cluster.run(lambda quorum: quorum.batch_sign(ABC, [b"1", b"2", b"3"]))
+    assert first == EcdsaSignature("1", "2", 0, "3")
+    assert second == Problem("executor_result", "no")
+    assert isinstance(third, Problem)
+    assert third.err_type == "disagreement"
+    assert [each["room_uuid"] for each in cluster.asked("b")["/ecdsa/batch-sign"]["sign_requests"]] == ["R"] * 3
+
+
+def test_who_waits_for_an_unreachable_party_is_soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "GRACE", 0.05)
+
+    async def for_ever() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    async def at_once(error: VertexError) -> str:
+        raise error
+
+    async def meet(error: VertexError) -> together.Answers[str]:
+        return await together.together({"a": for_ever(), "b": at_once(error)}, one_protocol=True)
+
+    met = asyncio.run(meet(together.Unreachable("nobody")))
+    assert {name: error.err_type for name, error in met.failures.items()} == {"a": "not_waited_for", "b": "unreachable"}
+    with pytest.raises(TimeoutError):  # a refusal is told to the room: the vertex ends its call by itself
+        asyncio.run(asyncio.wait_for(meet(VertexError("share_erased", "")), 0.3))
+
+
+def test_what_is_no_vertex_error_is_not_swallowed() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    async def meet() -> None:
+        await together.together({"a": broken()})
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(meet())
+
+
+def test_a_reshare_works_out_who_stays_leaves_and_joins() -> None:
+    def vertex(name: str) -> dict[str, Any]:
+        line = reshare([], key_id=f"n-{name}")
+        return room(
+            **{
+                "/ecdsa/create": {"key_id": f"c-{name}", "keygen_id": f"id-{name}"},
+                "/ecdsa/reshare/existing-party": {"key_id": f"n-{name}"},
+                "/ecdsa/reshare/new-party": {"key_id": f"n-{name}"},
+                "/ecdsa/reshare/departing-party": {"key_id": f"k-{name}"},
+                "/reshares": {"results": [line], "next": None},
+            }
+        )
+
+    cluster = Cluster(**{name: vertex(name) for name in "abcde"})
+    moved = cluster.run(lambda quorum: quorum.reshare(ABC, ["d", "a", "e"], 3, absent=["c"], deletions_required=3))
+    common = {
+        "keygen_ids": ["id-d", "id-a", "id-e"],
+        "new_threshold": 3,
+        "room_uuid": "R",
+        "deletions_required": 3,
+    }
+    assert cluster.asked("a")["/create-room"] == {"room_size": 4}  # three of the new quorum, and b, who leaves
+    assert cluster.asked("a")["/ecdsa/reshare/existing-party"] == common | {"key_id": "k-a"}
+    assert cluster.asked("b")["/ecdsa/reshare/departing-party"] == common | {"key_id": "k-b"}
+    assert cluster.asked("c") == {}
+    expected = {"old_threshold": 2, "expected_pubkey": PUBLIC}
+    assert cluster.asked("e")["/ecdsa/reshare/new-party"] == common | expected | {"key_id": "c-e"}
+    assert moved.rid == RID
+    assert moved.old == ABC
+    assert [(share.vertex, share.key_id, share.keygen_id) for share in moved.new.shares] == [
+        ("d", "n-d", "id-d"),
+        ("a", "n-a", "id-a"),
+        ("e", "n-e", "id-e"),
+    ]
+    assert set(moved.new.states.values()) == {"quarantined"}
+
+
+def test_nobody_can_be_absent_and_stay() -> None:
+    with pytest.raises(ValueError, match="b can't be absent"):
+        Cluster(a={}).run(lambda quorum: quorum.reshare(ABC, ["a", "b"], 2, absent=["b"]))
+    with pytest.raises(ValueError, match="no vertex z; there are a"):
+        Cluster(a={}).run(lambda quorum: quorum.create("ecdsa", ["z"]))
+
+
+def test_confirming_waits_for_what_is_not_heard_yet_and_hides_no_refusal() -> None:
+    path = f"/reshares/{RID}/confirm-deletion"
+    done = reshare([party("id-a", "remaining", vote="confirmed")])
+    cluster = Cluster(
+        a={path: [refusal(400, "deletion_not_ready"), ok(done)]},
+        b={path: refusal(400, "already_voted")},
+    )
+    answered = cluster.run(lambda quorum: quorum.confirm(RID, ["a", "b"], reason="r"))
+    assert list(answered.answers) == ["a"]
+    assert answered.failures["b"].err_type == "already_voted"
+    assert cluster.memories["a"].bodies == [{"reason": "r"}] * 2
+    late = Cluster(a={path: refusal(400, "deletion_not_ready")})
+    assert late.run(lambda quorum: quorum.confirm(RID, ["a"], patience=-1)).failures["a"].err_type == (
+        "deletion_not_ready"
+    )
+
+
+def test_receipts_are_carried_from_each_to_every_other() -> None:
+    path = f"/reshares/{RID}/receipts"
+
+    def vertex(mine: str) -> dict[str, Any]:
+        return {path: [ok({"receipts": [mine], "preimage": None}), ok({"new": 2})]}
+
+    cluster = Cluster(a=vertex("aa"), b=vertex("bb"), c={path: [refusal(404, "not_found"), ok({"new": 5})]})
+    carried = cluster.run(lambda quorum: quorum.carry_receipts(RID))
+    assert {name: each.new for name, each in carried.answers.items()} == {"a": 2, "b": 2, "c": 10}
+    assert [body["receipts"] for body in cluster.memories["a"].bodies] == [["bb"]]
+    assert [body["receipts"] for body in cluster.memories["c"].bodies] == [["aa"], ["bb"]]
+
+
+def share_at(**said: Any) -> KeyShare:
+    return read(KeyShare)(key_share(**said))
+
+
+def test_generations_are_put_together_and_the_one_that_signs_is_found() -> None:
+    old = {"gid": "g1", "generation": 1, "state": "retiring", "created_at": "2026-01-01T00:00:00Z"}
+    new = {"gid": "g2", "generation": 2, "state": "quarantined", "created_at": "2026-01-02T00:00:00Z"}
+    other = {"public_key": "03" + "22" * 32, "gid": "g3", "created_at": "2026-01-03T00:00:00Z"}
+    listed = {
+        "a": [share_at(**old), share_at(**new), share_at(public_key=None, gid=None)],
+        "b": [share_at(**old), share_at(**other)],
+        "c": [share_at(**new)],
+    }
+    keys = assemble(listed)
+    assert [(key.gid, key.names) for key in keys] == [("g1", ("a", "b")), ("g2", ("a", "c")), ("g3", ("b",))]
+    assert current(keys, "0x0211").gid == "g1"
+    done = assemble({"a": [share_at(**old | {"state": "erased"}), share_at(**new | {"state": "active"})]})
+    assert current(done, PUBLIC).gid == "g2"
+    lost = assemble({"a": [share_at(**old | {"state": "erased"}), share_at(**new)]})
+    assert current(lost, PUBLIC).gid == "g2"
+    with pytest.raises(ValueError, match="no key with a public key 04…"):
+        current(keys, "04")
+    with pytest.raises(ValueError, match="2 keys with a public key 0…"):
+        current(keys, "0")
+
+
+def test_a_key_is_found_without_the_vertices_that_do_not_answer() -> None:
+    listing = {"/keys": {"results": [key_share()], "next": None}}
+    cluster = Cluster(a=listing, b={"/keys": httpx.ConnectError("gone")})
+    assert cluster.run(lambda quorum: quorum.find(PUBLIC)).names == ("a",)
+    with pytest.raises(QuorumError, match="unreachable"):
+        cluster.run(lambda quorum: quorum.keys())
+    with pytest.raises(QuorumError, match="unreachable"):
+        Cluster(b={"/keys": httpx.ConnectError("gone")}).run(lambda quorum: quorum.find(PUBLIC))
+
+
+A = party("id-a", "remaining", stored=True)
+C = party("id-c", "departing")
+D = party("id-d", "joining", stored=True)
+
+
+def here(one: dict[str, Any], **said: Any) -> dict[str, Any]:
+    return one | {"here": True} | said
+
+
+# What a, c and d know; the state, whether complete, clean and ended, and what is waited for.
+PROGRESS: dict[str, tuple[list[dict[str, Any]], str, bool, bool, bool, str]] = {
+    "the room is not full": (
+        [reshare([], state="running", waiting="room R is not full: 3 parties are needed")],
+        "running",
+        False,
+        False,
+        False,
+        "room R is not full: 3 parties are needed",
+    ),
+    "one has not stored": (
+        [reshare([here(A), C, D | {"stored": False}]), reshare([A, here(C), D | {"stored": False}])],
+        "voting",
+        False,
+        False,
+        False,
+        "…id-d to store the new share",
+    ),
+    "nobody has voted": (
+        [reshare([here(A), C, D]), reshare([A, here(C), D]), reshare([A, C, here(D)])],
+        "voting",
+        False,
+        False,
+        False,
+        "2 more to confirm the deletion of the old share, of a, c",
+    ),
+    "one vote that only one has heard": (
+        [reshare([here(A, vote="confirmed"), C, D]), reshare([A, here(C), D]), reshare([A, C, here(D)])],
+        "voting",
+        False,
+        False,
+        False,
+        "1 more to confirm the deletion of the old share, of c",
+    ),
+    "decided, one has erased": (
+        [
+            reshare([here(A, vote="confirmed"), C | {"vote": "confirmed", "deleted": True}, D], state="committed"),
+            reshare([A, here(C, vote="confirmed", deleted=True), D]),
+            reshare([A, C, here(D)]),
+        ],
+        "committed",
+        False,
+        False,
+        False,
+        "a to erase the old share",
+    ),
+    "complete at one of two": (
+        [
+            reshare([here(A, deleted=True), C | {"deleted": True}, D], state="complete", complete=True),
+            reshare([A, C, here(D)], state="committed"),
+        ],
+        "complete",
+        False,
+        False,
+        False,
+        "every new party to hear of the completion",
+    ),
+    "complete but not clean": (
+        [
+            reshare([here(A, deleted=True), C, D], state="complete", complete=True),
+            reshare([A, here(C), D], state="voting"),
+            reshare([A, C, here(D)], state="complete", complete=True),
+        ],
+        "complete",
+        True,
+        False,
+        False,
+        "c to erase the old share",
+    ),
+    "clean": (
+        [
+            reshare([here(A, deleted=True), C | {"deleted": True}, D], state="clean", complete=True, clean=True),
+            reshare([A, C, here(D)], state="clean", complete=True, clean=True),
+        ],
+        "clean",
+        True,
+        True,
+        False,
+        "",
+    ),
+    "aborted everywhere": (
+        [reshare([here(A, vote="aborted"), C, D], state="aborted"), reshare([A, C, here(D)], state="aborted")],
+        "aborted",
+        False,
+        False,
+        True,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROGRESS)
+def test_progress(name: str) -> None:
+    views, state, complete, clean, ended, waits = PROGRESS[name]
+    names = [next((p["keygen_id"][-1] for p in view["parties"] if p["here"]), "a") for view in views]
+    progress = Progress.of(RID, {n: read(Reshare)(view) for n, view in zip(names, views, strict=True)}, {})
+    assert (progress.state, progress.complete, progress.clean, progress.ended) == (state, complete, clean, ended)
+    assert progress.waits == waits
+
+
+def test_one_vertex_that_knows_is_enough_and_strangers_are_left_out() -> None:
+    path = f"/reshares/{RID}"
+    cluster = Cluster(
+        a={path: reshare([here(A, vote="confirmed"), C, D])},
+        b={path: refusal(404, "not_found")},
+        c={path: httpx.ConnectError("gone")},
+        d={path: reshare([A, C | {"deleted": True}, here(D)])},
+    )
+    progress = cluster.run(lambda quorum: quorum.progress(RID))
+    by_name = {each.name: each for each in progress.parties}
+    assert list(by_name) == ["a", "d", "…id-c"]
+    assert (by_name["a"].vote, by_name["…id-c"].deleted, by_name["d"].deleted) == ("confirmed", True, None)
+    assert (progress.confirmed, progress.deleted) == (1, 1)
+    assert list(progress.failures) == ["c"]
+    with pytest.raises(QuorumError, match="not_found"):
+        Cluster(b={path: refusal(404, "not_found")}).run(lambda quorum: quorum.progress(RID))
+
+
+async def watched(quorum: AsyncQuorum, **how: Any) -> list[tuple[str, bool]]:
+    return [(step.state, step.complete) async for step in quorum.watch(RID, poll=0, **how)]
+
+
+def test_watching_shows_each_change_once_and_ends_with_completion() -> None:
+    path = f"/reshares/{RID}"
+    voting, complete = reshare([here(A)]), reshare([here(A)], state="complete", complete=True)
+    clean = complete | {"state": "clean", "clean": True}
+    steps = [ok(voting), ok(voting), ok(voting), ok(complete), ok(clean)]
+    expected = [("voting", False), ("complete", True)]
+    assert Cluster(a={path: list(steps)}).run(watched) == expected
+    assert Cluster(a={path: list(steps)}).run(lambda q: watched(q, clean=True)) == [*expected, ("clean", True)]
+    aborted = reshare([here(A)], state="aborted")
+    assert Cluster(a={path: [ok(voting), ok(aborted)]}).run(watched) == [("voting", False), ("aborted", False)]
+    with pytest.raises(TimeoutError, match="2 more to confirm"):
+        Cluster(a={path: voting}).run(lambda q: watched(q, timeout=-1))
+
+
+def test_watching_waits_for_a_new_party_that_does_not_answer_for_a_moment() -> None:
+    path = f"/reshares/{RID}"
+    complete = reshare([here(A), D], state="complete", complete=True)
+    theirs = reshare([A, here(D)])
+    gone = httpx.ConnectError("gone")
+    cluster = Cluster(
+        a={path: [ok(complete)]},
+        d={path: [ok(theirs), gone, gone, ok(theirs | {"state": "complete", "complete": True})]},
+    )
+    assert cluster.run(watched) == [("complete", False), ("complete", True), ("complete", True)]
+    assert len(cluster.memories["d"].requests) == 4
+
+
+def test_unfinished_reshares_are_those_that_still_need_something() -> None:
+    def line(rid: str | None, state: str, minute: int) -> dict[str, Any]:
+        return reshare([], rid=rid, state=state, created_at=f"2026-01-01T00:0{minute}:00Z")
+
+    a = [line("1", "clean", 1), line("2", "voting", 2), line(None, "running", 3), line("5", "aborted", 5)]
+    b = [line("2", "committed", 2), line("0", "complete", 0)]
+    cluster = Cluster(
+        a={"/reshares": {"results": a, "next": None}},
+        b={"/reshares": {"results": b, "next": None}},
+    )
+    assert cluster.run(lambda quorum: quorum.unfinished()) == ["0", "2"]
