@@ -49,8 +49,10 @@ def _take() -> Any:
 def take(bucket: str, rate: Rate, *, calls: int = 1) -> float:
     """Take calls from a bucket; seconds until there is room (nothing was taken then), or 0. `calls=0` only looks."""
     arguments = [1e6 * rate.seconds / rate.count, rate.count, calls]
+    # With another rate it begins afresh: an operator who raises one does not wait for the old one's end.
+    name = f"{settings.VERTEX_NAME}:rate:{rate.count}/{rate.seconds}:{bucket}"
     try:
-        return int(_take()(keys=[f"{settings.VERTEX_NAME}:rate:{rate.count}/{rate.seconds}:{bucket}"], args=arguments)) / 1e6
+        return int(_take()(keys=[name], args=arguments)) / 1e6
     except redis.RedisError as error:
         logger.warning("throttle_unavailable", error=type(error).__name__)
         return 0.0

@@ -133,7 +133,7 @@ def test_a_bucket_is_shared_and_taken_from_at_once(settings: Any) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = list(pool.map(lambda _: take("shared", limit), range(60)))
     assert sum(wait == 0 for wait in waits) == 20
-    assert 0 < liveness.connection().pttl(f"{settings.VERTEX_NAME}:rate:shared") <= 3_600_001
+    assert 0 < liveness.connection().pttl(f"{settings.VERTEX_NAME}:rate:20/3600:shared") <= 3_600_001
 
 
 def test_a_bucket_fills_evenly() -> None:
