@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,7 @@ TABLE: dict[str, tuple[Call[Any], str, Any]] = {
         "POST /ecdsa/backup/import-key-share",
         {"key_share": "s", "export_type": "encrypted"},
     ),
+    "agree_to_share": (Vertex.agree_to_share("K", reason="gone"), "POST /keys/K/agree", {"reason": "gone"}),
     "create_user": (Vertex.create_user("n m"), "GET /admin/create-user?name=n+m", None),
     "generate_api_key": (Vertex.generate_api_key("U"), "GET /admin/generate-api-key?user_id=U", None),
     "users": (Vertex.users(limit=2), "GET /admin/list-users?limit=2", None),
@@ -265,6 +267,24 @@ def test_every_documented_route_has_a_method() -> None:
     other_names = {"GET /{s}/export/exportId/{}"}
     assert len(documented()) > 40
     assert documented() - ours - other_names == set()
+
+
+def only_for_admins() -> set[str]:
+    """What the OpenAPI document says may be `you_have_to_be_admin`, but for webhooks, which users have too."""
+    paths = json.loads((DOCUMENT.parent / "openapi.json").read_text())["paths"]
+    return {
+        normal(f"{method.upper()} {path}")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+        if not path.startswith("/webhooks") and "you_have_to_be_admin" in json.dumps(operation["responses"])
+    }
+
+
+def test_what_only_admins_may_is_sent_as_an_admin() -> None:
+    ours = {normal(line): call.as_admin for call, line, _ in TABLE.values()}
+    admins = only_for_admins()
+    assert "POST /keys/{}/agree" in admins
+    assert {line for line in admins & ours.keys() if not ours[line]} == set()
 
 
 def public(kind: type) -> set[str]:

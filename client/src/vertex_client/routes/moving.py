@@ -88,3 +88,11 @@ class MovingRoutes:
         """A share from a backup."""
         body = {"key_share": key_share, "export_type": export_type}
         return Call("POST", path(scheme, "backup", "import-key-share"), read(KeyId), body)
+
+    @Route
+    def agree_to_share(
+        self, key_id: str, *, reason: str | None = None, statement_hash: str | None = None
+    ) -> Call[None]:
+        """Admin: a share that came from a backup may act."""
+        body = given(reason=reason, statement_hash=statement_hash)
+        return Call("POST", path("keys", key_id, "agree"), nothing, body, as_admin=True)
