@@ -194,7 +194,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     results: dict[str, Any] = defaultdict(dict)
     for methods in result["paths"].values():
         for operation in methods.values():
-            if "202" in operation["responses"]:
+            remembered = any(each.get("name") == "Idempotency-Key" for each in operation.get("parameters", ()))
+            if remembered or "202" in operation["responses"]:
                 schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
                 results[str(sorted(schema.items()))] = schema
     shown = components["schemas"].get("OperationAnswer", {"properties": {}})["properties"]

@@ -179,3 +179,11 @@ def test_work_that_was_lost_is_ended_by_the_sweep(alice: Api, queued: list[str])
         "executor_result",
         "pending",
     )
+
+
+def test_calls_that_were_done_at_once_are_listed_with_their_answers(admin: Api) -> None:
+    """Those that named an Idempotency-Key; what was shown once is not in it. The document says so too."""
+    made = admin.call("GET /admin/create-user?name=x", idempotency_key="k").json()
+    [line] = admin.call("GET /operations").json()["results"]
+    assert (line["action"], line["state"]) == ("create-user", "done")
+    assert line["result"] == {"user_id": made["user_id"]}
