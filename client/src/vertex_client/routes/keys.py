@@ -62,7 +62,7 @@ class KeyRoutes:
     def lift_bans(self, key_id: str, *, reason: str | None = None, statement_hash: str | None = None) -> Call[KeyShare]:
         """Admin: a reshare may make new pairs with the counterparties that are banned."""
         body = given(reason=reason, statement_hash=statement_hash)
-        return Call("POST", path("keys", key_id, "lift-bans"), read(KeyShare), body)
+        return Call("POST", path("keys", key_id, "lift-bans"), read(KeyShare), body, as_admin=True)
 
     @Route
     def key_receipts(self, key_id: str) -> Call[Receipts]:
