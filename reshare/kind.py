@@ -19,7 +19,7 @@ from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.quorums import Role as QuorumRole
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare, rid_of
-from reshare import notices, statements
+from reshare import hints, notices, statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
@@ -176,6 +176,9 @@ class ReshareKind(SessionKind):
         )
         others = [each for each in rows if each.id != row.id]
         return {bytes(each.rid or b""): {*each.old_parties, *each.new_parties} for each in [row, *others]}
+
+    def hints(self, session: ProtocolSession, receipt: receipts.Receipt) -> bool:
+        return hints.belongs(receipt, session.reshare) and hints.worth_keeping(receipt)
 
     def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
         """`FAILED` of a new party: not all will store, so this attempt can't succeed any more. `ABORTED` with hellos,

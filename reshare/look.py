@@ -10,7 +10,7 @@ from keys.models import KeyShare
 from keys.shares import journal_name, session_keys_left, share_key_exists
 from keys.stored import proves_possession
 from mpc.reshare import ReshareStatement
-from reshare import acceptor, ledger, sharing_orders, statements
+from reshare import acceptor, hints, ledger, sharing_orders, statements
 from reshare.models import Reshare
 from reshare.rule.facts import BY_NEW
 from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
@@ -52,7 +52,7 @@ def look(identity: bytes, gid: bytes) -> Look:
         new={rid: state for rid, row in rows.items() if (state := _new_state(row)) is not None},
         new_keys=frozenset(rid for rid, row in rows.items() if _new_key_exists(identity, row)),
         ledger=ledger.own_rows(identity, rows.values()),
-        receipts=frozenset(fact for rid, row in rows.items() for fact in facts_of(rid, row)),
+        receipts=frozenset([fact for rid, row in rows.items() for fact in facts_of(rid, row)] + _hinted(rows)),
         runs={rid: Run(row.run) for rid, row in rows.items() if row.run},
         overdue=frozenset(_overdue(rows.values())),
         sessions=old_share is not None and session_keys_left(old_share),
@@ -105,6 +105,16 @@ def facts_of(rid: bytes, row: Reshare) -> Iterable[Receipt]:
     for _, receipt in receipts.held(rid):
         if receipt.gid == bytes(row.gid or b"") and (fact := fact_of(receipt, row, statement)) is not None:
             yield fact
+
+
+def _hinted(rows: dict[bytes, Reshare]) -> list[Receipt]:
+    """What old parties have promised to attempts that are unknown here."""
+    found = []
+    for _, receipt in hints.held(rows.values()):
+        mode, reported = _promise(receipt.body)
+        if mode is not None:
+            found.append(Receipt(Kind.PROMISED, receipt.party, receipt.subject, receipt.k, None, mode, reported))
+    return found
 
 
 def fact_of(receipt: receipts.Receipt, row: Reshare, statement: ReshareStatement | None) -> Receipt | None:

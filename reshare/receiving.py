@@ -8,7 +8,7 @@ from keys import clock, receipts
 from keys.models import KeyShare, Statement
 from keys.receipts import Bundle
 from mpc.reshare import ReshareStatement
-from reshare import statements
+from reshare import hints, statements
 from reshare.look import OLD_STATES
 from reshare.models import Reshare
 from reshare.poke import poke
@@ -16,9 +16,10 @@ from vertex.errors import ApiError
 
 
 def bundle_of(rid: bytes) -> Bundle:
-    """Everything that this vertex holds about an attempt."""
+    """Everything that this vertex holds about an attempt, and what its old parties have promised to others."""
     statement = Statement.objects.filter(subject=rid).first()
-    return Bundle([encoded for encoded, _ in receipts.held(rid)], bytes(statement.preimage) if statement else None)
+    encoded = [each for each, _ in [*receipts.held(rid), *hints.held(Reshare.objects.filter(rid=rid))]]
+    return Bundle(encoded, bytes(statement.preimage) if statement else None)
 
 
 def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
@@ -28,7 +29,7 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
     which must name a sharing that a share here belongs to (`not_found` otherwise), and describe it as it is.
     """
     try:
-        parsed = [(encoded, _checked(encoded, rid)) for encoded in bundle.receipts]
+        parsed = [(encoded, _parsed(encoded)) for encoded in bundle.receipts]
         statement = statements.verified(bundle.preimage) if bundle.preimage is not None else None
         if statement is not None and statement.rid != rid:
             raise ApiError("bad_receipt", "the preimage is about another reshare")
@@ -40,7 +41,11 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
             audit.record(action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message})
         raise
     with transaction.atomic():
-        new = sum(receipts.keep(encoded, receipt) for encoded, receipt in parsed)
+        new = sum(
+            receipts.keep(encoded, receipt)
+            for encoded, receipt in parsed
+            if receipt.subject == rid or hints.worth_keeping(receipt)
+        )
         if bundle.preimage is not None:
             for row in rows:
                 statements.learn(row, bundle.preimage)
@@ -50,14 +55,11 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
     return new
 
 
-def _checked(encoded: bytes, rid: bytes) -> receipts.Receipt:
+def _parsed(encoded: bytes) -> receipts.Receipt:
     try:
-        receipt = receipts.parse(encoded)
+        return receipts.parse(encoded)
     except receipts.BadReceipt as error:
         raise ApiError("bad_receipt", str(error)) from error
-    if receipt.subject != rid:
-        raise ApiError("bad_receipt", "a receipt is about another reshare")
-    return receipt
 
 
 def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
@@ -65,6 +67,8 @@ def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
         raise ApiError("bad_receipt", "a receipt is signed by a party that is in neither quorum")
     if receipt.gid != bytes(row.gid or b""):
         raise ApiError("bad_receipt", "a receipt is about another sharing")
+    if receipt.subject != bytes(row.rid or b"") and not hints.belongs(receipt, row):
+        raise ApiError("bad_receipt", "a receipt is about another reshare")
 
 
 def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None, actor: str) -> list[Reshare]:

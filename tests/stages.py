@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
-OWN_STAGE = ("reshare/model", "cluster", "faults", "contract", "fuzz", "browser")
+OWN_STAGE = ("reshare/model", "cluster", "faults", "fuzz", "browser")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ STAGES = (
     Stage("model", 180, ("-n", "2", "--timeout=300"), "reshare/model"),
     Stage("cluster", 300, ("--timeout=300",), "cluster"),
     Stage("faults", 300, ("--timeout=900",), "faults"),
-    Stage("contract", 60, ("--timeout=300",), "contract"),
-    Stage("fuzz", 60, ("--timeout=300",), "fuzz"),
+    Stage("fuzz", 90, ("--timeout=300",), "fuzz"),
     Stage("browser", 60, ("--timeout=300",), "browser"),
 )
 

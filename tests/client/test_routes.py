@@ -318,3 +318,17 @@ def test_both_kinds_answer_the_same() -> None:
 
 def test_an_id_stays_one_part_of_the_path() -> None:
     assert Vertex.key("../admin?x#y").path == "/keys/..%2Fadmin%3Fx%23y"
+
+
+def test_what_only_admins_may_is_sent_as_an_admin() -> None:
+    """By the OpenAPI document; webhooks apart, which users have too."""
+    document = json.loads((DOCUMENT.parent / "openapi.json").read_text())
+    demanded = {
+        normal(f"{method.upper()} {path}")
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if not path.startswith("/webhooks") and "you_have_to_be_admin" in json.dumps(operation["responses"])
+    }
+    ours = {normal(line): call.as_admin for call, line, _ in TABLE.values()}
+    assert "POST /keys/{}/lift-bans" in demanded
+    assert {line for line in demanded & ours.keys() if not ours[line]} == set()

@@ -50,6 +50,26 @@ def preimage(attempt: Attempt) -> bytes:
     return attempt.result("a").preimage
 
 
+def promise(attempt: Attempt, who: str, subject: bytes, k: int, **changed: Any) -> bytes:
+    body = {"mode": "dealing", "accepted": None}
+    return said(attempt, who, "PROMISED", subject=subject, k=k, digest=b"", body=body, **changed)
+
+
+def test_promises_to_unknown_attempts_tell_how_high_to_go() -> None:
+    """Of old parties and this sharing alone, and of one party no more than an honest one signs."""
+    attempt = Attempt("abd").stored()
+    other = [promise(attempt, "b", bytes([number]) * 32, 7) for number in range(receipts.MAX_PER_SIGNER + 1)]
+    before = attempt.look("a").view.facts
+    assert before.highest == (attempt.hello.k, attempt.rid)
+    assert receive(rid=attempt.rid, bundle=Bundle(other, None), actor="admin") == receipts.MAX_PER_SIGNER - 1
+    after = attempt.look("a").view.facts
+    assert after.highest == (7, bytes([receipts.MAX_PER_SIGNER - 2]) * 32)
+    assert after == before._replace(highest=after.highest)
+    assert set(other[:5]) < set(bundle_of(attempt.rid).receipts), "handed on"
+    for wrong in (promise(attempt, "d", bytes(32), 9), promise(attempt, "b", bytes(32), 9, gid=bytes(32))):
+        assert refused(attempt, Bundle([wrong], None)) == "bad_receipt"
+
+
 def test_a_bundle_told_again_is_not_new(vertex: Vertex) -> None:
     attempt = Attempt("abd").stored()
     bundle = bundle_of(attempt.rid)
