@@ -269,24 +269,6 @@ def test_every_documented_route_has_a_method() -> None:
     assert documented() - ours - other_names == set()
 
 
-def only_for_admins() -> set[str]:
-    """What the OpenAPI document says may be `you_have_to_be_admin`, but for webhooks, which users have too."""
-    paths = json.loads((DOCUMENT.parent / "openapi.json").read_text())["paths"]
-    return {
-        normal(f"{method.upper()} {path}")
-        for path, methods in paths.items()
-        for method, operation in methods.items()
-        if not path.startswith("/webhooks") and "you_have_to_be_admin" in json.dumps(operation["responses"])
-    }
-
-
-def test_what_only_admins_may_is_sent_as_an_admin() -> None:
-    ours = {normal(line): call.as_admin for call, line, _ in TABLE.values()}
-    admins = only_for_admins()
-    assert "POST /keys/{}/agree" in admins
-    assert {line for line in admins & ours.keys() if not ours[line]} == set()
-
-
 def public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
