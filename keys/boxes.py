@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from keys.keystore import KeyGone, Tampered, keystore
-from keys.models import BoxKey, ProtocolSession
+from keys.models import BoxKey, Operation, ProtocolSession
 from mpc.hashing import TH
 from mpc.secret import Confidential
 from vertex.celery import app
@@ -123,8 +123,9 @@ def _make() -> BoxKey:
 def renewal_due() -> bool:
     """Whether the box key has served, and nothing that is sealed to it is still wanted."""
     served = timezone.now() - timedelta(seconds=2 * settings.VERTEX_SYNC_TIMEOUT)
-    wanted = ProtocolSession.objects.filter(kind="import", finished_at=None, params__has_key="sealed")
-    return BoxKey.objects.filter(used_at__lt=served).exists() and not wanted.exists()
+    dealt = ProtocolSession.objects.filter(kind="import", finished_at=None, params__has_key="sealed")
+    handed = Operation.objects.filter(state=Operation.State.PENDING, arguments__has_key="sealed")
+    return BoxKey.objects.filter(used_at__lt=served).exists() and not (dealt.exists() or handed.exists())
 
 
 def ask_again() -> int:

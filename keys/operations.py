@@ -251,6 +251,7 @@ def _end(
         status=error.status if error else 200,
         result=error.body if error else result or {},
         finished_at=timezone.now(),
+        arguments={},
     )
     return bool(rows)
 
@@ -272,12 +273,12 @@ def expire() -> int:
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
 
 
-def unattended(*, action_suffix: str) -> list[Operation]:
-    """For the sweep: the oldest pending calls of an action that is one task, sent some time ago and maybe lost."""
+def unattended(**which: Any) -> list[Operation]:
+    """For the sweep: the oldest pending calls of those that are one task, sent some time ago and maybe lost."""
     now = clock.now()
     sent = now - timedelta(seconds=max(1.0, settings.VERTEX_SWEEP))
     pending = Operation.objects.filter(state=State.PENDING, session=None, created_at__lt=sent, deadline__gt=now)
-    return list(pending.filter(action__endswith=action_suffix).order_by("created_at")[:MAX_AGAIN])
+    return list(pending.filter(**which).order_by("created_at")[:MAX_AGAIN])
 
 
 @contextmanager

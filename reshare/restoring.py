@@ -5,32 +5,39 @@ back as lifecycle.md's step 8 treats a restored keystore: its acceptor record sa
 nothing, and takes no step by itself until an operator agrees.
 """
 
-from typing import Any
+import json
+from typing import Any, Final
 from uuid import UUID
 
 from celery import shared_task
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db.models import Exists, OuterRef, QuerySet
+from django.dispatch import receiver
 
 from audit import services as audit
-from keys import operations
+from keys import handed, operations, restored
 from keys.backup import TO_VERTEX, Container, Content, backup_mode, content_of
 from keys.boxes import box_public, open_in_worker, seal_to_workers
 from keys.keystore import keystore
 from keys.models import ApiUser, KeyShare, Operation, PartyIdentity
 from keys.sessions.worker import EXPECTED, api_error
 from keys.shares import identity_keep, journal_name, share_keep, share_row_from_journal
+from keys.signals import restored_share_agreed
 from mpc.errors import Malformed
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.shares import Share
 from reshare import acceptor, sharing_orders
+from reshare.exclusive import exclusively
 from reshare.executor import advance
+from reshare.models import SharingOrder
 from reshare.outcome import RESTORED
 from vertex.celery import app
 from vertex.errors import ApiError
 
 State = KeyShare.State
+AGREED: Final = "agreed"  # in the arguments of a call: the share that it is about
+OF: Final = "restored by"  # in the journal: the call that brought a share back
 
 
 def restore_request(*, operation: Operation, scheme: str, key_share: str, export_type: str | None) -> None:
@@ -51,21 +58,22 @@ def restore_request(*, operation: Operation, scheme: str, key_share: str, export
     if given.kind == "plaintext" and mode != "plaintext":
         raise ApiError("server_share_backup_setting_disabled", "this vertex takes encrypted backups only")
     sealed = seal_to_workers(given.body, TO_VERTEX) if given.kind == "plaintext" else given.body
-    arguments = [str(operation.id), scheme, sealed.hex()]
-    transaction.on_commit(lambda: app.send_task("reshare.restore", args=arguments, queue="life"))
+    handed.hand(operation, task="reshare.restore", arguments={"scheme": scheme, "sealed": sealed.hex()})
 
 
 @shared_task(name="reshare.restore")
-def restore_task(operation_id: str, scheme: str, sealed: str) -> None:
+def restore_task(operation_id: str) -> None:
     """Worker: make the share's row, suspended, and answer."""
-    operation = Operation.objects.select_related("user").get(id=UUID(operation_id))
-    if operation.state != Operation.State.PENDING or operation.user is None:
+    operation = handed.waiting(operation_id)
+    if operation is None:
         return
     try:
-        content, share = content_of(open_in_worker(bytes.fromhex(sealed), TO_VERTEX))
-        with transaction.atomic():
-            key = restore(user=operation.user, scheme=scheme, content=content, share=share, actor=operation.caller)
-            operations.finish(operation_id=operation.id, result={"key_id": str(key.id)})
+        content, share = content_of(open_in_worker(bytes.fromhex(operation.arguments["sealed"]), TO_VERTEX))
+        with exclusively(share.identity, share.gid), transaction.atomic():
+            if handed.taken(operation.id):
+                key = restore(operation=operation, content=content, share=share)
+                result = {"key_id": str(key.id), "bans_known_until": content.time.isoformat()}
+                operations.finish(operation_id=operation.id, result=result)
     except Malformed as error:
         _refuse(operation, ApiError("bad_request_params", f"key_share: {error}"))
     except IntegrityError:
@@ -79,34 +87,40 @@ def _refuse(operation: Operation, error: ApiError) -> None:
     operations.finish(operation_id=operation.id, error=error)
 
 
-def restore(*, user: ApiUser, scheme: str, content: Content, share: Share, actor: str) -> KeyShare:
+def restore(*, operation: Operation, content: Content, share: Share) -> KeyShare:
     """The share again, `active` and suspended. Raises ApiError where this vertex knows that it must not come back."""
     identity = Identity(content.identity)
-    if share.scheme != scheme or share.identity != identity.public:
-        raise ApiError("bad_request_params", "key_share: of another scheme, or not its party's")
+    if operation.user is None or share.identity != identity.public:
+        raise ApiError("bad_request_params", "key_share: not its party's")
+    if share.scheme != operation.arguments["scheme"]:
+        raise ApiError("bad_request_params", "key_share: of another scheme")
+    name = journal_name(identity.public, share.gid)
+    entry = keystore().journal.read(name)
+    kept: dict[str, Any] | None = json.loads(entry) if entry is not None else None
+    if kept is not None and kept["extra"].get(OF) == str(operation.id):  # this call, by a worker that died
+        identity_keep(identity)
+        return _recorded(operation, content, share_row_from_journal(kept)[0])
     _may_come_back(identity.public, share, content.generation)
     record = acceptor.read(identity.public, share.gid)
     # Before anything can act: what this party promised and voted elsewhere is not known here.
     acceptor.replace(identity.public, share.gid, expected=record, record=record._replace(restored=True))
-    kept: dict[str, Any] = {}
+    refs: list[str] = []
     try:
-        return _keep(user=user, content=content, share=share, identity=identity, actor=actor, kept=kept)
+        return _keep(operation.user, operation, content, share, refs)
     except BaseException:  # not written, or not recorded: nothing remains in the keystore either
-        for ref in kept.get("refs", ()):
+        for ref in refs:
             keystore().keys.destroy(ref)
-        if "share" in kept:
-            keystore().journal.destroy(kept["share"])
+        keystore().journal.destroy(name)
         raise
 
 
 @transaction.atomic
-def _keep(
-    *, user: ApiUser, content: Content, share: Share, identity: Identity, actor: str, kept: dict[str, Any]
-) -> KeyShare:
-    """``kept``: what the keystore holds of it, noted for the case that the database refuses."""
-    before = PartyIdentity.objects.filter(public=identity.public).exists()
+def _keep(user: ApiUser, operation: Operation, content: Content, share: Share, refs: list[str]) -> KeyShare:
+    """``refs``: the keys that were made for it, noted for the case that the database refuses."""
+    identity = Identity(content.identity)
+    known = PartyIdentity.objects.filter(public=identity.public).exists()
     row = identity_keep(identity)
-    kept["refs"] = [] if before else [row.data_key]
+    refs += [] if known else [row.data_key or ""]
     if row.shares.exclude(user=user).exists():
         raise ApiError("unique_violation", "this party's shares at this vertex are another user's")
     made = KeyShare.objects.create(
@@ -115,18 +129,31 @@ def _keep(
         scheme=share.scheme,
         policy_id=user.default_policy_id,
         generation=content.generation,
+        backed_up_at=content.time,
     )
-    digest = TH("restored", share.gid)
-    record = share_keep(key=made, share=share, pairs={}, digest=digest, extra={"restored": True})
-    kept["refs"].append(record["data_key"])
-    kept["share"] = journal_name(identity.public, share.gid)
-    key, _ = share_row_from_journal(record)
-    KeyShare.objects.filter(id=key.id).update(state=State.ACTIVE, activated_at=timezone.now(), suspended=RESTORED)
+    record = share_keep(
+        key=made,
+        share=share,
+        pairs={},
+        digest=TH("restored", share.gid),
+        extra={OF: str(operation.id)},
+        banned=content.banned,
+    )
+    refs.append(record["data_key"])
+    return _recorded(operation, content, share_row_from_journal(record)[0])
+
+
+def _recorded(operation: Operation, content: Content, key: KeyShare) -> KeyShare:
     audit.record(
         action="share.restored",
-        actor=actor,
+        actor=operation.caller,
         subject=str(key.id),
-        data={"gid": share.gid.hex(), "public_key": share.public_key.hex()},
+        data={
+            "gid": bytes(key.gid or b"").hex(),
+            "public_key": bytes(key.public_key or b"").hex(),
+            "backed_up_at": content.time.isoformat(),
+            "banned": [party.hex() for party in content.banned],
+        },
     )
     return key
 
@@ -150,39 +177,54 @@ def _may_come_back(identity: bytes, share: Share, generation: int) -> None:
         raise ApiError("unique_violation", "this share lives at this vertex")
 
 
-def agree(*, key_id: UUID, actor: str, reason: str, statement_hash: bytes | None = None) -> KeyShare:
-    """An operator's word that a restored share may act; with two-person approval the first one proposes it."""
-    with transaction.atomic():
-        shares = KeyShare.objects.select_for_update(of=("self",)).select_related("identity", "user__owner")
-        key = shares.filter(id=key_id).first()
-        if key is None:
-            raise ApiError("key_id_not_exists", "there is no such key")
-        if key.suspended != RESTORED:
-            raise ApiError("bad_request_params", "this share was not restored, or acts again")
-        statement = {
-            "decision": "agree",
-            "key_id": str(key.id),
-            "gid": bytes(key.gid or b"").hex(),
-            "public_key": bytes(key.public_key or b"").hex(),
-        }
-        decided = audit.decision_take(
-            kind="agree",
-            subject=str(key.id),
-            statement=statement,
-            shown=statement_hash,
-            actor=actor,
-            reason=reason,
-            owner=key.user.owner.username if key.user.owner else None,
-        )
-        if decided:
-            gid = bytes(key.gid or b"")
-            sharing_orders.agree(identity=key.identity, gid=gid, parties=[], restored=True, actor=actor)
-            transaction.on_commit(lambda: app.send_task("reshare.agreed", args=[str(key.id)], queue="life"))
-    return key
+# --- the operator's word ------------------------------------------------------------------------------------------
+
+
+def agree(*, operation: Operation, key_id: UUID, actor: str, reason: str, statement_hash: bytes | None) -> None:
+    """For a call: `keys.restored.agree`; it answers once the suspension is lifted, or once it is proposed."""
+    Operation.objects.filter(id=operation.id).update(arguments={AGREED: str(key_id)})
+    if not restored.agree(key_id=key_id, actor=actor, reason=reason, statement_hash=statement_hash):
+        operations.finish(operation_id=operation.id, result={"agreed": False})
+
+
+@receiver(restored_share_agreed)
+def _agreed(*, key: KeyShare, actor: str, **_: Any) -> None:
+    sharing_orders.agree(identity=key.identity, gid=bytes(key.gid or b""), parties=[], restored=True, actor=actor)
+    transaction.on_commit(lambda: _lift(key.id))
+
+
+def _lift(key_id: UUID) -> None:
+    app.send_task("reshare.agreed", args=[str(key_id)], queue="life")
 
 
 @shared_task(name="reshare.agreed")
 def agreed_task(key_id: str) -> None:
-    """Worker: lift the suspension, as after an agreement about an attempt."""
+    """Worker: lift the suspension, as after an agreement about an attempt, and answer the calls that wait for it."""
     key = KeyShare.objects.select_related("identity").get(id=UUID(key_id))
     advance(bytes(key.identity.public), bytes(key.gid or b""))
+    key.refresh_from_db()
+    refused = None
+    with transaction.atomic():
+        if key.suspended == RESTORED and _standing().filter(id=key.id).exists():
+            # Parties with two faces, which its page did not name: the word must not wait for their end.
+            sharing_orders.withdraw(identity=key.identity, gid=bytes(key.gid or b""))
+            text = "a party of this key has two faces: agree to that on the reshare's page"
+            refused = ApiError("reshare_conflict", text)
+        for call in Operation.objects.filter(state=Operation.State.PENDING, arguments={AGREED: key_id}):
+            operations.finish(operation_id=call.id, result={"agreed": True}, error=refused)
+
+
+def ask_again() -> int:
+    """For the sweep: suspensions that an operator's word lifts, and whose task was lost."""
+    asked = list(_standing().values_list("id", flat=True)[: operations.MAX_AGAIN])
+    for key_id in asked:
+        _lift(key_id)
+    return len(asked)
+
+
+def _standing() -> QuerySet[KeyShare]:
+    """Restored shares of which an operator has said that they may act."""
+    word = SharingOrder.objects.filter(
+        kind=SharingOrder.Kind.AGREE, about__restored=True, identity=OuterRef("identity"), gid=OuterRef("gid")
+    )
+    return KeyShare.objects.filter(Exists(word), suspended=RESTORED)

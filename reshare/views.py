@@ -16,12 +16,11 @@ from keys.models import Operation
 from keys.receipts import Bundle
 from keys.serializers.answers import KeyIdAnswer, ReceiptsAnswer, ReceivedAnswer
 from keys.serializers.calls import ReceiptsSerializer
-from keys.serializers.exports import BackupImportSerializer
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
 from keys.sessions.services import session_cancel, telling_the_room
 from keys.views.base import ApiView, key_id_of, paged, valid
-from reshare import deleting, orders, requests, restoring, selectors
+from reshare import deleting, orders, requests, selectors
 from reshare.decisions import decide
 from reshare.receiving import bundle_of, receive
 from reshare.requests import Room
@@ -229,56 +228,6 @@ class Decide(Vote):
         )
         row.refresh_from_db()
         return Response(selectors.reshare_detail(row))
-
-
-class BackupImport(ApiView):
-    """POST /{s}/backup/import-key-share"""
-
-    permission_classes = (IsUser,)
-    scheme = ""
-
-    @refuses(
-        "executor_result",
-        "unique_violation",
-        "share_superseded",
-        "share_erased",
-        "server_share_backup_setting_disabled",
-    )
-    @extend_schema(
-        request=BackupImportSerializer,
-        parameters=[PREFER, IDEMPOTENCY_KEY],
-        responses={200: KeyIdAnswer, 202: Accepted()},
-    )
-    def post(self, request: Request) -> Response:
-        """Bring a share back from its backup. It acts once an operator has agreed."""
-        fields = valid(BackupImportSerializer, request.data)
-
-        def start(operation: Operation, deadline: datetime) -> None:
-            restoring.restore_request(
-                operation=operation,
-                scheme=self.scheme,
-                key_share=fields["key_share"],
-                export_type=fields.get("export_type"),
-            )
-
-        return operations.perform(request, action=f"{self.scheme}.restore", start=start)
-
-
-class AgreeToShare(Vote):
-    """POST /keys/{key_id}/agree"""
-
-    @refuses("key_id_not_exists", "policy_validation_failed")
-    @extend_schema(request=DecisionSerializer, responses={200: Empty})
-    def post(self, request: Request, key_id: str) -> Response:
-        """An operator's word that a restored share may act; with two-person approval the first one proposes it."""
-        fields = valid(DecisionSerializer, request.data)
-        restoring.agree(
-            key_id=key_id_of(key_id),
-            actor=principal_in(request).actor,
-            reason=fields["reason"],
-            statement_hash=fields.get("statement_hash"),
-        )
-        return Response({})
 
 
 class Receipts(ApiView):

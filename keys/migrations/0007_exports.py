@@ -24,7 +24,22 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='keyshare',
+            name='backed_up_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='keyshare',
             name='exported_at',
             field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='operation',
+            name='arguments',
+            field=models.JSONField(default=dict),
+        ),
+        migrations.AddField(
+            model_name='operation',
+            name='task',
+            field=models.CharField(blank=True, default='', max_length=40),
         ),
     ]

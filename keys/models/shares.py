@@ -36,6 +36,8 @@ class KeyShare(models.Model):
                         +-> discarded <- parked
     """
 
+    RESTORED = "this share came from a backup, or peers hold receipts that this journal does not cover: it was restored"
+
     class State(models.TextChoices):
         CREATED = "created"
         QUARANTINED = "quarantined"
@@ -72,6 +74,8 @@ class KeyShare(models.Model):
     exported_at = models.DateTimeField(null=True)
     # Why this share must not act until an operator has decided; empty where nothing is wrong.
     suspended = models.CharField(max_length=200, default="", blank=True)
+    # When the backup was made that this share came back from: bans of later are not known here.
+    backed_up_at = models.DateTimeField(null=True)
     erasure = models.JSONField(default=dict)  # the checks of the erase, each with its result
 
     class Meta:

@@ -44,3 +44,12 @@ class BackupAnswer(serializers.Serializer[Any]):
 class BackupImportSerializer(serializers.Serializer[Any]):
     key_share = StrictCharField(max_length=65_536)
     export_type = serializers.ChoiceField(choices=["plaintext", "encrypted"], required=False, allow_null=True)
+
+
+class RestoredAnswer(serializers.Serializer[Any]):
+    key_id = serializers.UUIDField()
+    bans_known_until = serializers.DateTimeField(help_text="When the backup was made.")
+
+
+class AgreedAnswer(serializers.Serializer[Any]):
+    agreed = serializers.BooleanField(help_text="False: proposed, another operator must approve.")
