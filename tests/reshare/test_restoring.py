@@ -1,24 +1,23 @@
 """Backups of single shares: out, recorded; back in, suspended until an operator agrees, and never what was given up."""
 
-import io
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.utils import timezone
 
 from audit.models import Event
 from keys import bans, handed, operations, restored
 from keys.actions import require
 from keys.backup import Container, backup_export, backup_request, content_of
-from keys.boxes import AnswerKey, box_public, ensure_box, renewal_due
+from keys.boxes import AnswerKey, ensure_box, renewal_due
 from keys.keystore import keystore
-from keys.models import KeyShare, Operation, PairState, PartyIdentity, ProtocolSession, Receipt, ShareExport
+from keys.models import KeyShare, Operation, PairState, ProtocolSession, ShareExport
 from keys.restored import agree
-from keys.shares import journal_name, material_destroy, pairs_open, share_open
+from keys.shares import journal_name, pairs_open, share_open
 from mpc.errors import Malformed
 from mpc.identity import encode_keygen_id
 from mpc.wire import encode
@@ -29,7 +28,8 @@ from reshare.reconcile import reconcile
 from reshare.requests import Room, existing_request, refresh_request
 from reshare.restoring import agreed_task, restore_request, restore_task
 from reshare.rule.types import Ballot
-from tests.life import Killed, Party, Vertex
+from tests.backups import asked, export, lose, new_backup_key, restore, to_this_vertex
+from tests.life import Killed, Vertex
 from vertex.errors import ApiError
 
 
@@ -37,61 +37,8 @@ from vertex.errors import ApiError
 def backups(settings: Any, tmp_path: Path) -> Path:
     """A vertex that makes encrypted backups, and the file of the key that opens them."""
     path = tmp_path / "backup.key"
-    said = io.StringIO()
-    call_command("backup_open", "--new", "--key", str(path), stdout=said)
-    settings.VERTEX_BACKUP, settings.VERTEX_BACKUP_PUBLIC_KEY = "encrypted", said.getvalue().strip()
+    settings.VERTEX_BACKUP, settings.VERTEX_BACKUP_PUBLIC_KEY = "encrypted", new_backup_key(path)
     return path
-
-
-def asked(vertex: Vertex, party: Party) -> Operation:
-    """As a call of the API makes it."""
-    operation = vertex.operation(party)
-    operation.caller = f"user:{party.user.id}"
-    operation.save(update_fields=["caller"])
-    return operation
-
-
-def export(vertex: Vertex, party: Party) -> dict[str, Any]:
-    operation, key = asked(vertex, party), AnswerKey()
-    share = party.share
-    backup_request(user=party.user, operation=operation, key_id=share.id, scheme=share.scheme, answer_to=key.public)
-    name, arguments = vertex.tasks[-1]
-    assert name == "keys.backup_export"
-    backup_export(*arguments)
-    operation.refresh_from_db()
-    answer = operations.answer(operation, key)
-    assert answer.status_code == 200, answer.data
-    return dict(answer.data)
-
-
-def restore(vertex: Vertex, party: Party, text: str, **more: Any) -> Operation:
-    ensure_box()
-    operation = asked(vertex, party)
-    restore_request(operation=operation, **{"scheme": "ed25519", "key_share": text, "export_type": None, **more})
-    restore_task(*vertex.tasks[-1][1])
-    operation.refresh_from_db()
-    return operation
-
-
-def to_this_vertex(text: str, key: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    ensure_box()
-    said = io.StringIO()
-    monkeypatch.setattr("sys.stdin", io.StringIO(text))
-    call_command("backup_open", "--key", str(key), "--vertex", box_public().hex(), stdout=said)
-    return said.getvalue().strip()
-
-
-def lose(party: Party) -> None:
-    """Another vertex: neither rows nor keystore know the share."""
-    share = party.share
-    material_destroy(share)
-    keystore().journal.destroy(acceptor.name(party.identity, bytes(share.gid or b"")))
-    ProtocolSession.objects.filter(share=share).delete()
-    share.exports.all().delete()
-    share.pairs.all().delete()
-    KeyShare.objects.filter(id=share.id).delete()
-    Receipt.objects.all().delete()
-    PartyIdentity.objects.filter(public=party.identity).delete()
 
 
 def refusal(operation: Operation) -> str:
@@ -280,9 +227,9 @@ def test_a_task_that_was_lost_with_the_broker_is_sent_again(vertex: Vertex, sett
     settings.VERTEX_BACKUP = "plaintext"
     party = vertex.keygen("ab", 2, "ed25519")[0]
     text, operation = export(vertex, party)["key_share"], asked(vertex, party)
-    lose(party) if task == "reshare.restore" else None
     ensure_box()
     if task == "reshare.restore":
+        lose(party)
         restore_request(operation=operation, scheme="ed25519", key_share=text, export_type=None)
     else:
         answer_to = AnswerKey().public
@@ -298,7 +245,7 @@ def test_a_task_that_was_lost_with_the_broker_is_sent_again(vertex: Vertex, sett
     operation.refresh_from_db()
     assert (operation.state, operation.arguments) == ("done", {}), operation.result
     assert handed.ask_again() == 0
-    assert Event.objects.filter(action__in=["share.restored"]).count() == (task == "reshare.restore")
+    assert Event.objects.filter(action="share.restored").count() == (task == "reshare.restore")
     assert ShareExport.objects.count() == (2 if task == "keys.backup_export" else 0)
 
 
