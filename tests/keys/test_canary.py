@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,13 @@ REQUIRED = {
     "imported key",
     "exported key",
     "plaintext backup",
-    "share of a plaintext backup",
-    "share of an encrypted backup",
+    "share of a backup, plaintext",
+    "share of a backup, encrypted",
 }
 
 # Who reads the database sees which keys derive from which; the relay must not, nor who reads a log.
-KEPT_OPEN = dict.fromkeys(("database", "database and answers, while backups come and go"), {"chain code"})
+WHILE_BACKUPS_MOVE = "database and answers, while backups come and go"
+KEPT_OPEN = {place: {"chain code"} for place in ("database", WHILE_BACKUPS_MOVE)}
 
 
 @pytest.fixture
@@ -143,9 +145,7 @@ def move(vertex: Vertex, canaries: Canaries, settings: Any, mode: str, reseal: C
     """A share leaves as a backup and comes back: the database while its call waits, and what is answered later."""
     settings.VERTEX_BACKUP = mode
     party = vertex.keygen("fg", 2, "ed25519")[0]
-    canaries.add(
-        f"share of {'an' if mode == 'encrypted' else 'a'} {mode} backup", share_open(party.share).secret.reveal()
-    )
+    canaries.add(f"share of a backup, {mode}", share_open(party.share).secret.reveal())
     canaries.add("identity seed", identity_open(party.share.identity).reveal())
     given = export(vertex, party)
     assert given["export_type"] == mode
@@ -200,9 +200,8 @@ def test_no_secret_stands_anywhere(
         crash_while_signing(vertex, parties[:2], monkeypatch)
         import_and_export(vertex, canaries)
         moved = move(vertex, canaries, settings, "plaintext", str)
-        moved += move(
-            vertex, canaries, settings, "encrypted", lambda text: to_this_vertex(text, backup_key, monkeypatch)
-        )
+        offline = partial(to_this_vertex, key=backup_key, monkeypatch=monkeypatch)
+        moved += move(vertex, canaries, settings, "encrypted", offline)
         for route in ("GET /keys", "POST /keys", "GET /nowhere?api_key=" + token, "POST /users"):
             Api(token).call(route, {"token": token})
     for party in parties:
@@ -214,7 +213,7 @@ def test_no_secret_stands_anywhere(
     places = {
         "logs and tracebacks": "\n".join(written.text).encode(),
         "database, half-way through a session": half_way,
-        "database and answers, while backups come and go": b"\n".join(moved),
+        WHILE_BACKUPS_MOVE: b"\n".join(moved),
         "database": database_dump(),
         "broker": everything_in(broker),
         "relay": relay_streams(vertex),
