@@ -190,10 +190,10 @@ def agree(*, operation: Operation, key_id: UUID, actor: str, reason: str, statem
 @receiver(restored_share_agreed)
 def _agreed(*, key: KeyShare, actor: str, **_: Any) -> None:
     sharing_orders.agree(identity=key.identity, gid=bytes(key.gid or b""), parties=[], restored=True, actor=actor)
-    transaction.on_commit(lambda: _lift(key.id))
+    transaction.on_commit(lambda: _ask_to_lift(key.id))
 
 
-def _lift(key_id: UUID) -> None:
+def _ask_to_lift(key_id: UUID) -> None:
     app.send_task("reshare.agreed", args=[str(key_id)], queue="life")
 
 
@@ -218,7 +218,7 @@ def ask_again() -> int:
     """For the sweep: suspensions that an operator's word lifts, and whose task was lost."""
     asked = list(_standing().values_list("id", flat=True)[: operations.MAX_AGAIN])
     for key_id in asked:
-        _lift(key_id)
+        _ask_to_lift(key_id)
     return len(asked)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -23,7 +24,6 @@ from tests.cluster.outside import (
     room,
     sign,
     sign_body,
-    until,
 )
 
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -132,13 +132,18 @@ def test_a_share_moves_to_another_vertex_by_its_backup(cluster: Cluster, scheme:
         assert leaves.user.refused(take_in, backup | wrong) == "bad_request_params"
 
     user, user_id = new_user(e.url, e.admin_token)
-    key_id = user.ok(take_in, backup)["key_id"]
+    given = user.ok(take_in, backup)
+    assert set(given) == {"key_id", "bans_known_until"}
+    key_id = given["key_id"]
     moved = replace(leaves, admin=Caller(e.url, e.admin_token), user=user, user_id=user_id, key_id=key_id)
     assert moved.key["public_key"] == public
     assert user.refused(f"POST /{scheme}/sign", sign_body(moved, room(moved, 2))) == "reshare_conflict"
-    assert moved.admin.call(f"POST /keys/{key_id}/agree", {"reason": "F is closed down"}).status == 200
+    told = [datetime.fromisoformat(each["bans_known_until"]) for each in (given, moved.key["restored"])]
+    assert told[0] == told[1]
+    word = {"reason": "F is closed down", "statement_hash": moved.key["restored"]["statement_hash"]}
+    assert moved.admin.ok(f"POST /keys/{key_id}/agree", word) == {"agreed": True}
+    assert moved.key["restored"] is None
     # No such room: the share would act.
-    acts = (400, "bad_request_params")
-    until(lambda: user.call(f"POST /{scheme}/sign", sign_body(moved, key_id)).error, acts)
+    assert user.refused(f"POST /{scheme}/sign", sign_body(moved, key_id)) == "bad_request_params"
     if scheme != "ecdsa":  # whose pairs stay behind: a refresh makes them anew
         sign([stays, moved])

@@ -167,7 +167,7 @@ def failures(shown: dict[str, Any]) -> list[str]:
     """The errors in a transcript."""
     results = shown["results"].values()
     each = [one for result in results for one in (result if isinstance(result, list) else [result])]
-    return [one["error"] for one in each if "error" in one]
+    return [one["error"] for one in each if isinstance(one, dict) and "error" in one]
 
 
 def recorded(name: str) -> dict[str, Any]:
