@@ -96,6 +96,7 @@ def test_metadata_of_a_lineage(alice: Api) -> None:
     found = {key["key_id"]: key for key in alice.call("GET /keys").json()["results"]}
     told = alice.call(f"GET /keys/{old.id}").json()
     assert told.pop("bans")["parties"] == []
+    assert told.pop("restored") is None
     assert found[str(old.id)] == told
     assert found[str(old.id)]["new_key_ids"] == [str(key.id) for key in newer]
     assert {found[str(key.id)]["old_key_id"] for key in newer} == {str(old.id)}
