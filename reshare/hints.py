@@ -1,14 +1,12 @@
 """Promises for attempts that are unknown here. All they tell is how high a proposal must go (lifecycle.md, step 7): who
 promised the higher ballot may be the only one that knows its attempt, and its proposer must still hear of it."""
 
-from collections.abc import Collection, Iterator
-
 from keys import receipts
 from reshare.models import Reshare
 
 
 def belongs(receipt: receipts.Receipt, row: Reshare) -> bool:
-    """Whether a receipt is a promise that an old party of this row's sharing gave to another attempt at it."""
+    """Whether a receipt is a promise that an old party of this row's sharing gave, to whatever attempt at it."""
     return (
         receipt.kind == receipts.PROMISED
         and receipt.party.hex() in row.old_parties
@@ -18,15 +16,14 @@ def belongs(receipt: receipts.Receipt, row: Reshare) -> bool:
 
 def worth_keeping(receipt: receipts.Receipt) -> bool:
     """Not so many about one sharing as no honest party signs."""
-    of_party = receipts.said(receipts.PROMISED, [receipt.party])
-    return sum(each.gid == receipt.gid for _, each in of_party) < receipts.MAX_PER_SIGNER
+    return len(_promises(receipt.gid, [receipt.party])) < receipts.MAX_PER_SIGNER
 
 
-def held(rows: Collection[Reshare]) -> Iterator[tuple[bytes, receipts.Receipt]]:
-    """(encoded, receipt) of the promises held for none of these rows' attempts, which are all known of one sharing."""
-    known = {bytes(row.rid or b"") for row in rows}
-    parties = {bytes.fromhex(party) for row in rows for party in row.old_parties}
-    gids = {bytes(row.gid or b"") for row in rows}
-    for encoded, receipt in receipts.said(receipts.PROMISED, parties):
-        if receipt.gid in gids and receipt.subject not in known:
-            yield encoded, receipt
+def others(row: Reshare) -> list[tuple[bytes, receipts.Receipt]]:
+    """(encoded, receipt) of what the old parties of an attempt's sharing have promised to other attempts at it."""
+    parties = [bytes.fromhex(party) for party in row.old_parties]
+    return [each for each in _promises(bytes(row.gid or b""), parties) if each[1].subject != bytes(row.rid or b"")]
+
+
+def _promises(gid: bytes, parties: list[bytes]) -> list[tuple[bytes, receipts.Receipt]]:
+    return [each for each in receipts.of_sharing(gid, parties) if each[1].kind == receipts.PROMISED]
