@@ -10,7 +10,7 @@ from keys.models import KeyShare
 from keys.shares import journal_name, session_keys_left, share_key_exists
 from keys.stored import proves_possession
 from mpc.reshare import ReshareStatement
-from reshare import acceptor, ledger, sharing_orders, statements
+from reshare import acceptor, elsewhere, ledger, sharing_orders, statements
 from reshare.models import Reshare
 from reshare.rule.facts import BY_NEW
 from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
@@ -22,7 +22,7 @@ NEW_STATES = frozenset(str(state) for state in New)
 
 @dataclass(frozen=True)
 class Look:
-    """A View, and the rows that it was read from."""
+    """A View, and the rows that it was read from; attempts in which this party has no part have none."""
 
     view: View
     rows: dict[bytes, Reshare]  # by rid
@@ -44,17 +44,18 @@ def look(identity: bytes, gid: bytes) -> Look:
     )
     record = acceptor.read(identity, gid)
     heard = [fact for rid, row in rows.items() for fact in facts_of(rid, row)]
+    others, more = _elsewhere(identity, gid, rows, record.said)
     view = View(
         me=identity,
         gid=gid,
-        attempts=tuple(attempt_of(row) for row in rows.values()),
+        attempts=(*map(attempt_of, rows.values()), *others),
         acceptor=record,
         old=Old(old_share.state) if old_share else None,
         old_key=old_share is not None and share_key_exists(old_share),
         new={rid: state for rid, row in rows.items() if (state := _new_state(row)) is not None},
         new_keys=frozenset(rid for rid, row in rows.items() if _new_key_exists(identity, row)),
         ledger=ledger.own_rows(identity, rows.values()),
-        receipts=frozenset([*heard, *_elsewhere(identity, gid, rows, record.said)]),
+        receipts=frozenset([*heard, *more]),
         runs={rid: Run(row.run) for rid, row in rows.items() if row.run},
         overdue=frozenset(_overdue(rows.values())),
         sessions=old_share is not None and session_keys_left(old_share),
@@ -109,14 +110,20 @@ def facts_of(rid: bytes, row: Reshare) -> Iterable[Receipt]:
             yield fact
 
 
-def _elsewhere(me: bytes, gid: bytes, rows: dict[bytes, Reshare], said: frozenset[Receipt]) -> Iterable[Receipt]:
-    """What is held of a sharing about attempts without a row here: what its old parties have promised, and what this
-    party has said by its journal, which may remember more than a restored database."""
+def _elsewhere(
+    me: bytes, gid: bytes, rows: dict[bytes, Reshare], said: frozenset[Receipt]
+) -> tuple[list[Attempt], list[Receipt]]:
+    """What is held of a sharing about attempts without a row here: attempts in which this party has no part, with what
+    is said of them; what old parties have promised; and what this party has said by its journal, which may remember
+    more than a restored database."""
     parties = {me, *(bytes.fromhex(party) for row in rows.values() for party in row.old_parties)}
-    for _, receipt in receipts.of_sharing(gid, parties):
-        fact = _fact(receipt)
-        if receipt.subject not in rows and (fact.mode is not None or fact in said):
-            yield fact
+    unknown = [each for _, each in receipts.of_sharing(gid, parties) if each.subject not in rows]
+    others = elsewhere.attempts(rows.values(), {each.subject for each in unknown}) if unknown else []
+    heard = [fact for other in others for fact in facts_of(bytes(other.rid or b""), other)]
+    for fact in map(_fact, unknown):
+        if fact.mode is not None or fact in said:
+            heard.append(fact)
+    return [attempt_of(other) for other in others], heard
 
 
 def _fact(receipt: receipts.Receipt) -> Receipt:

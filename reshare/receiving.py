@@ -11,7 +11,7 @@ from keys.models import KeyShare, Statement
 from keys.receipts import Bundle
 from mpc.errors import ProtocolError
 from mpc.reshare import HelloComplete, ReshareStatement, rid_of
-from reshare import hints, statements
+from reshare import elsewhere, statements
 from reshare.look import OLD_STATES
 from reshare.models import Reshare
 from reshare.poke import poke
@@ -22,7 +22,7 @@ def bundle_of(rid: bytes) -> Bundle:
     """Everything that this vertex holds about an attempt, and what its old parties have promised to others."""
     statement = Statement.objects.filter(subject=rid).first()
     row = Reshare.objects.filter(rid=rid).first()
-    known = receipts.held(rid) + (hints.others(row) if row is not None else [])
+    known = receipts.held(rid) + (elsewhere.promises(row) if row is not None else [])
     return Bundle([encoded for encoded, _ in known], bytes(statement.preimage) if statement else None)
 
 
@@ -41,8 +41,12 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
         told_of = statement or _by_hellos(rid, [receipt for _, receipt in parsed])
         with transaction.atomic():
             rows = _rows(rid, told_of)
+            bystanders = elsewhere.bystanders(statement) if statement is not None else []
+            if not rows and not bystanders:
+                raise ApiError("not_found", "this reshare concerns no share of this vertex")
+            about = statements.described(statement) if statement is not None and not rows else rows[0]
             for _, receipt in parsed:
-                _belongs(receipt, rows[0])
+                _belongs(receipt, about)
     except ApiError as error:
         with transaction.atomic():
             audit.record(action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message})
@@ -51,13 +55,15 @@ def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
         new = sum(
             receipts.keep(encoded, receipt)
             for encoded, receipt in parsed
-            if receipt.subject == rid or hints.worth_keeping(receipt)
+            if receipt.subject == rid or elsewhere.worth_keeping(receipt)
         )
-        if bundle.preimage is not None:
+        if statement is not None and bundle.preimage is not None:
             for row in rows:
                 statements.learn(row, bundle.preimage)
+            if bystanders:
+                receipts.keep_statement(subject=rid, digest=statement.digest, preimage=bundle.preimage)
         audit.record(action="receipts.received", actor=actor, subject=rid.hex(), data={"new": new})
-    for row in rows:
+    for row in [*rows, *bystanders]:
         poke(row)
     return new
 
@@ -74,7 +80,7 @@ def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
         raise ApiError("bad_receipt", "a receipt is signed by a party that is in neither quorum")
     if receipt.gid != bytes(row.gid or b""):
         raise ApiError("bad_receipt", "a receipt is about another sharing")
-    if receipt.subject != bytes(row.rid or b"") and not hints.belongs(receipt, row):
+    if receipt.subject != bytes(row.rid or b"") and not elsewhere.belongs(receipt, row):
         raise ApiError("bad_receipt", "a receipt is about another reshare")
 
 
@@ -107,10 +113,7 @@ def _rows(rid: bytes, told_of: ReshareStatement | HelloComplete | None) -> list[
     shares = shares.exclude(identity__in=[row.identity_id for row in rows])
     if not all(statements.is_of(told_of.old, share) for share in shares):
         raise ApiError("bad_receipt", "what is described is another quorum than the one that this share belongs to")
-    rows += [told(told_of, party=share, old_share=share, new_share=None) for share in shares]
-    if not rows:
-        raise ApiError("not_found", "this reshare concerns no share of this vertex")
-    return rows
+    return rows + [told(told_of, party=share, old_share=share, new_share=None) for share in shares]
 
 
 def told(
@@ -130,21 +133,13 @@ def told(
         row, created = Reshare.objects.get_or_create(
             identity=party.identity,
             rid=attempt.rid,
-            defaults={
+            defaults=statements.configuration(attempt)
+            | {
                 "user": party.user,
                 "role": role,
                 "state": Reshare.State.VOTING,
                 "old_share": old_share,
                 "new_share": new_share,
-                "scheme": party.scheme,
-                "k": attempt.k,
-                "gid": attempt.old.gid,
-                "public_key": attempt.public_key,
-                "old_parties": [each.hex() for each in attempt.old.identities],
-                "old_threshold": attempt.old.t,
-                "new_parties": [each.hex() for each in attempt.new_identities],
-                "new_threshold": attempt.new_t,
-                "deletions_required": attempt.d,
                 "store_by": settings.VERTEX_STORE_BY,
                 "vote_by": settings.VERTEX_VOTE_BY,
                 "began_at": clock.now(),

@@ -11,7 +11,7 @@ from keys.models import KeyShare, Receipt, Statement
 from keys.receipts import Bundle
 from mpc.statements import ReshareRecord
 from mpc.wire import decode, encode
-from reshare import statements
+from reshare import decisions, statements
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.receiving import bundle_of, receive
@@ -151,6 +151,30 @@ def test_an_attempt_that_only_the_journal_remembers_is_told_by_the_hellos_in_an_
     assert set(attempt.said("b")) == {"PROMISED", "FAILED", "ABORTED"}
     assert old_states() == ["active"] * 3
     check_invariants(attempt)
+
+
+def test_who_was_to_join_by_another_attempt_is_told_that_this_one_is_complete() -> None:
+    """d was to join by the first; the second, of which d is no part, superseded it."""
+    first = Attempt("abd").stored()
+    for name in "abc":
+        decisions.decide(name="supersede", row_id=first.row(name).id, actor="admin", reason="test")
+    second = Attempt("abc", number=1).stored()
+    second.confirm("ab")
+    for _ in range(3):
+        second.advance("abc")
+    bundle = bundle_of(second.rid)
+    told = [Statement.objects.filter(subject=second.rid), Receipt.objects.filter(subject=second.rid)]
+    for each in told:
+        each.delete()
+    first.advance("d")
+    assert (first.new_state("d"), first.row("d").state) == ("quarantined", "voting")
+    Reshare.objects.filter(rid=second.rid).delete()  # d's vertex knows no row of the second
+    stranger = said(second, "d", "DELETED")
+    assert refused(second, Bundle([stranger], bundle.preimage)) == "bad_receipt"
+    receive(rid=second.rid, bundle=bundle, actor="admin")
+    first.advance("d")
+    assert (first.new_state("d"), first.row("d").state) == ("discarded", "superseded")
+    assert first.row("d").ended_at is not None
 
 
 @pytest.mark.parametrize("kind", ["CONFIRMED", "ABORTED"])
