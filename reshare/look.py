@@ -117,7 +117,8 @@ def _elsewhere(
     is said of them; what old parties have promised; and what this party has said by its journal, which may remember
     more than a restored database."""
     parties = {me, *(bytes.fromhex(party) for row in rows.values() for party in row.old_parties)}
-    unknown = [each for _, each in receipts.of_sharing(gid, parties) if each.subject not in rows]
+    # Those of the key generation that made the sharing have k = 0: it is no attempt.
+    unknown = [each for _, each in receipts.of_sharing(gid, parties) if each.k > 0 and each.subject not in rows]
     others = elsewhere.attempts(rows.values(), {each.subject for each in unknown}) if unknown else []
     heard = [fact for other in others for fact in facts_of(bytes(other.rid or b""), other)]
     for fact in map(_fact, unknown):
