@@ -116,7 +116,13 @@ def keep(encoded: bytes, receipt: Receipt) -> bool:
     name = fingerprint(encoded)
     _, created = ReceiptRow.objects.get_or_create(
         fingerprint=name,
-        defaults={"subject": receipt.subject, "kind": receipt.kind, "party": receipt.party, "encoded": encoded},
+        defaults={
+            "subject": receipt.subject,
+            "gid": receipt.gid,
+            "kind": receipt.kind,
+            "party": receipt.party,
+            "encoded": encoded,
+        },
     )
     if created:
         keep_head(party=receipt.party, fingerprint=name, body=receipt.body)
@@ -128,9 +134,9 @@ def held(subject: bytes) -> list[tuple[bytes, Receipt]]:
     return _read(ReceiptRow.objects.filter(subject=subject))
 
 
-def said(kind: str, parties: Iterable[bytes]) -> list[tuple[bytes, Receipt]]:
-    """All receipts of one kind that these parties have signed, about whatever subject."""
-    return _read(ReceiptRow.objects.filter(kind=kind, party__in=list(parties)))
+def of_sharing(gid: bytes, parties: Iterable[bytes]) -> list[tuple[bytes, Receipt]]:
+    """All receipts of these parties about a sharing, whatever their subject."""
+    return _read(ReceiptRow.objects.filter(gid=gid, party__in=list(parties)))
 
 
 def _read(rows: QuerySet[ReceiptRow]) -> list[tuple[bytes, Receipt]]:
