@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0006_policies'),
+        ('keys', '0007_receipts_of_a_sharing'),
     ]
 
     operations = [
