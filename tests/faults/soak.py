@@ -105,8 +105,8 @@ class Soak:
         if name == "keygen":
             return None
         if name == "sign":
-            if (refused := life.sign(rng.sample(life.members, life.threshold), tries=10)) is not None:
-                self.tally.violated([f"a live quorum did not sign in ten tries: {refused}"])
+            if (refused := life.sign(rng.sample(life.members, life.threshold), patient=True)) is not None:
+                self.tally.violated([f"a live quorum does not sign: {refused}"])
         elif name == "refresh":
             self._vote(rng, life, life.refresh_begin(), life.members, life.threshold, "confirm-deletion", asked=False)
         else:
