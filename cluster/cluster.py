@@ -13,7 +13,7 @@ from typing import Self
 import redis
 
 from cluster.database import Databases
-from cluster.embedded import Servers, open_servers
+from cluster.embedded import EmbeddedServers, Servers, open_servers
 from cluster.process import Child, StartError, base_env, python, run
 from cluster.relay import Relay
 from cluster.vertex import Vertex
@@ -34,6 +34,7 @@ class Cluster:
     """
 
     vertex_type: type[Vertex] = Vertex
+    servers_type: type[EmbeddedServers] = EmbeddedServers
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class Cluster:
         begun = time.monotonic()
         shutil.rmtree(self.run_dir / "vertices", ignore_errors=True)
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.servers = self._given_servers or open_servers(os.environ)
+        self.servers = self._given_servers or open_servers(os.environ, embedded=self.servers_type)
         self.databases = Databases(self.servers)
         if self._given_servers is None:
             self._stack.callback(self.servers.close)

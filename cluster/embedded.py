@@ -83,8 +83,9 @@ class Postgres:
 
     OWNER = "vertex_owner"
 
-    def __init__(self, run_dir: RunDir) -> None:
+    def __init__(self, run_dir: RunDir, settings: Mapping[str, str] = POSTGRES_SETTINGS) -> None:
         self.user = server_user()
+        self._settings = settings
         self._home = run_dir.make("pg", user=self.user)
         self._log = run_dir.path / "postgres.log"
         self._password = secrets.token_hex(24)
@@ -132,7 +133,7 @@ class Postgres:
         deadline = time.monotonic() + START_TIMEOUT
         while self._left_over() and time.monotonic() < deadline:
             time.sleep(0.03)
-        settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(self._home)}
+        settings = {**self._settings, "unix_socket_directories": str(self._home)}
         self.child = spawn(
             "postgres",
             [self._programs / "postgres", "-D", self._home / "data", *(f"--{k}={v}" for k, v in settings.items())],
@@ -251,18 +252,21 @@ class EmbeddedServers:
     """Both servers in one run directory, which goes with them. Stopped in the order Redis, PostgreSQL."""
 
     ephemeral = True
+    run_dir_type: type[RunDir] = RunDir
+    settings: Mapping[str, str] = POSTGRES_SETTINGS
 
     def __init__(self, *, tmpfs: bool = False) -> None:
         with ExitStack() as started:
-            run_dir = RunDir(tmpfs=tmpfs)
+            run_dir = self.run_dir_type(tmpfs=tmpfs)
             started.callback(run_dir.remove)
-            self.postgres = Postgres(run_dir)
+            self.postgres = Postgres(run_dir, self.settings)
             started.callback(self.postgres.abandon)
             self.postgres.start()
             self.redis = Valkey(run_dir)
             started.callback(self.redis.stop)
             self.redis.start()
             self._stop = started.pop_all()
+        self._run_dir = run_dir
         self.run_dir = run_dir.path
 
     def database_url(self, name: str, *, user: str | None = None, password: str | None = None) -> str:
@@ -302,11 +306,13 @@ class GivenServers:
         """They are not ours to stop."""
 
 
-def open_servers(env: Mapping[str, str], *, tmpfs: bool = False) -> Servers:
+def open_servers(
+    env: Mapping[str, str], *, tmpfs: bool = False, embedded: type[EmbeddedServers] = EmbeddedServers
+) -> Servers:
     """The servers that DATABASE_URL and REDIS_URL name, or embedded ones when neither is set."""
     given = env.get("DATABASE_URL"), env.get("REDIS_URL")
     if given[0] and given[1]:
         return GivenServers(given[0], given[1])
     if given[0] or given[1]:
         raise StartError("set both DATABASE_URL and REDIS_URL, or neither")
-    return EmbeddedServers(tmpfs=tmpfs)
+    return embedded(tmpfs=tmpfs)

@@ -1,17 +1,23 @@
 """Outages of what all vertices share: PostgreSQL, Redis and the relay, stopped, crashed, full, or without memory."""
 
-import os
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import redis
 
 from cluster.embedded import Postgres, Valkey
 from cluster.process import Child
+from tests.faults.disks import Disk, DiskServers, variant
 from tests.faults.struck import Fault, Stage, Times, pause
-from tests.faults.vertices import FaultyCluster, limit_files
+from tests.faults.vertices import FaultyCluster
+
+LOG_FILES = 200  # of 16 MiB: more than PostgreSQL may have made before
 
 
 @dataclass
@@ -69,19 +75,47 @@ def _flush(cluster: FaultyCluster) -> None:
         client.flushall()
 
 
+def _disk(cluster: FaultyCluster) -> Disk | None:
+    return cluster.servers.disk if isinstance(cluster.servers, DiskServers) else None
+
+
 def _postgres_disk_full(cluster: FaultyCluster) -> None:
-    """No file of PostgreSQL's may be written: it panics, and can't recover before there is room."""
-    child = _postgres(cluster).child
-    assert child is not None
+    """PostgreSQL panics, and can't recover before there is room."""
+    if (disk := _disk(cluster)) is None:
+        _limit_postgres(cluster)
+        return
+    url = cluster.servers.database_url("postgres")
+    with suppress(psycopg.OperationalError), psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        for _ in range(LOG_FILES):  # as a busy database does, it uses up the log files that it had made before
+            disk.fill()
+            connection.execute("SELECT pg_logical_emit_message(true, 'full', ''), pg_switch_wal()")
+        raise RuntimeError("PostgreSQL has not noticed that its disk is full")
+
+
+def _limit_postgres(cluster: FaultyCluster) -> None:
+    """No file of PostgreSQL's may be written by any of its processes: each leads a session, all have one parent."""
+    server = _postgres(cluster)
+    assert server.child is not None
+    first = server.child.pid
+    _limit(first, server.user, check=True)  # whatever it starts from now on inherits that
     for path in Path("/proc").iterdir():
-        try:
-            if path.name.isdigit() and os.getsid(int(path.name)) == child.pid:
-                limit_files(int(path.name), 0)
-        except (ProcessLookupError, PermissionError):
-            continue
+        with suppress(OSError):
+            if path.name.isdigit() and int((path / "stat").read_text().rpartition(")")[2].split()[1]) == first:
+                _limit(int(path.name), server.user, check=False)  # it may have ended by itself
+
+
+def _limit(pid: int, user: int | None, *, check: bool) -> None:
+    """As the servers' user: root without CAP_SYS_RESOURCE may not limit the processes of others."""
+    program = shutil.which("prlimit") or "prlimit"
+    groups: list[int] | None = None if user is None else []
+    subprocess.run(
+        [program, f"--pid={pid}", "--fsize=0:"], check=check, user=user, group=user, extra_groups=groups, cwd="/"
+    )
 
 
 def _postgres_again(cluster: FaultyCluster) -> None:
+    if (disk := _disk(cluster)) is not None:
+        disk.free()
     _kill(_postgres(cluster).child)
     _postgres(cluster).start()
 
@@ -94,5 +128,5 @@ def servers() -> list[Servers]:
         Servers("redis stopped", lambda c: _redis(c).stop(), lambda c: _redis(c).start()),
         Servers("redis flushed", _flush, lambda c: None, seconds=0.0),
         Servers("relay killed", lambda c: _kill(c.relay.child), lambda c: c.relay.start()),
-        Servers("database's disk full", _postgres_disk_full, _postgres_again),
+        Servers(f"database's disk full ({variant()})", _postgres_disk_full, _postgres_again),
     ]

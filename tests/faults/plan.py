@@ -79,7 +79,7 @@ def others(shape: Shape) -> Iterator[Scenario]:
         for name, mischief in MISCHIEF.items():
             yield at(path, role, partial(LyingRelay, name, mischief), f"relay {name}")
         yield at(path, role, FrozenListen, FrozenListen.name)
-        yield at(path, role, DiskFull, DiskFull.name)
+        yield at(path, role, DiskFull, DiskFull().name)
     for name in FREEZE:
         point = named(name)
         for role in point.roles[:2]:
@@ -174,7 +174,7 @@ def fixed() -> list[Scenario]:
     chosen.append(_frozen("after journal: accept confirmed", _D, SAME))
     for name in ("loses", "corrupts", "partitions"):
         chosen.append(Scenario(SAME, Path.CONFIRM, _R, partial(LyingRelay, name, MISCHIEF[name]), f"relay {name}"))
-    chosen.append(Scenario(SAME, Path.RESHARE, _R, DiskFull, DiskFull.name))
+    chosen.append(Scenario(SAME, Path.RESHARE, _R, DiskFull, DiskFull().name))
     flushed = {scenario.name: scenario for scenario in of_servers() if scenario.path == Path.RESHARE}
     chosen += [flushed["redis flushed"], flushed["postgres crashed"]]
     return chosen

@@ -26,7 +26,7 @@ from tests.faults.outages import servers
 from tests.faults.points import POINTS
 from tests.faults.points import Path as Way
 from tests.faults.proxy import HONEST
-from tests.faults.struck import MISCHIEF
+from tests.faults.struck import MISCHIEF, DiskFull
 from tests.faults.vertices import LEASE, freeze, thaw
 
 OPERATIONS = ("sign", "sign", "reshare", "reshare", "refresh", "abort", "keygen")
@@ -105,8 +105,8 @@ class Soak:
         if name == "keygen":
             return None
         if name == "sign":
-            if (refused := life.sign(rng.sample(life.members, life.threshold), tries=10)) is not None:
-                self.tally.violated([f"a live quorum did not sign in ten tries: {refused}"])
+            if (refused := life.sign(rng.sample(life.members, life.threshold), patient=True)) is not None:
+                self.tally.violated([f"a live quorum does not sign: {refused}"])
         elif name == "refresh":
             self._vote(rng, life, life.refresh_begin(), life.members, life.threshold, "confirm-deletion", asked=False)
         else:
@@ -223,10 +223,10 @@ class Soak:
 
     def _disk(self, rng: random.Random, vertex: str) -> None:
         faulty = self.harness.cluster.faulty(vertex)
-        self.supervisor.ask(lambda: faulty.limit_files(rng.choice((0, 100))))
+        self.supervisor.ask(faulty.fill_disk)
         time.sleep(2)
-        self.supervisor.ask(lambda: faulty.limit_files(None))
-        self.tally.fault("keystore's disk full")
+        self.supervisor.ask(faulty.free_disk)
+        self.tally.fault(DiskFull().name)
 
     def _servers(self, rng: random.Random, vertex: str) -> None:
         fault = rng.choice(servers())

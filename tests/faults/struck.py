@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from cluster.vertex import LISTEN, WORKER
 from tests.faults.arming import Order, arm
+from tests.faults.disks import variant
 from tests.faults.points import Point
 from tests.faults.proxy import HONEST, Mischief
 from tests.faults.supervisor import Supervisor
@@ -193,26 +194,28 @@ class LyingRelay(Fault):
 
 
 class DiskFull(Fault):
-    """The worker's files can't grow: nothing goes into the keystore (nor into its log) for a few seconds."""
+    """Nothing goes into the keystore for a few seconds; where a limit is all, nor into the worker's log."""
 
-    name = "keystore's disk full"
+    seconds = 3.0
 
-    def __init__(self, bytes_: int = 0) -> None:
-        self._bytes = bytes_
+    def __init__(self) -> None:
+        self.name = f"keystore's disk full ({variant()})"
 
     def prepare(self, stage: Stage) -> None:
-        stage.supervisor.ask(lambda: stage.cluster.faulty(stage.vertex).limit_files(self._bytes))
+        stage.supervisor.ask(stage.cluster.faulty(stage.vertex).fill_disk)
 
     def strike(self, stage: Stage) -> Times:
         struck = time.time()
-        time.sleep(3.0)
+        while time.time() < struck + self.seconds:
+            self.prepare(stage)  # what is erased meanwhile gives no room to others
+            time.sleep(0.05)
         if stage.over():
             raise NotReached(self.name)  # nothing had to be written
         self.withdraw(stage)
         return Times(struck, time.time())
 
     def withdraw(self, stage: Stage) -> None:
-        stage.supervisor.ask(lambda: stage.cluster.faulty(stage.vertex).limit_files(None))
+        stage.supervisor.ask(stage.cluster.faulty(stage.vertex).free_disk)
 
 
 class ClockJump(Fault):

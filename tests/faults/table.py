@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from tests.faults.disks import variant
 from tests.faults.points import Role
 from tests.faults.result import SEVERITY, Result, Verdict
 from tests.faults.scenario import SHAPES
@@ -66,6 +67,7 @@ def figures(results: Sequence[Result], errors: Sequence[str] = ()) -> dict[str, 
         "errors": verdicts[Verdict.ERROR] + len(errors),
         "not_reached": verdicts[Verdict.NOT_REACHED],
         "late": sum(map(late, results)),
+        "disks": variant(),
         "after_fault": _spread([result.seconds for result in results]),
         "after_back": _spread([result.since_back for result in results]),
     }

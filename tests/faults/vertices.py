@@ -12,14 +12,15 @@ from cluster.embedded import EmbeddedServers, Servers
 from cluster.process import Child, python
 from cluster.vertex import LISTEN, WEB, WORKER, Vertex
 from tests.faults.arming import ready
+from tests.faults.disks import KEYSTORE_SIZE, TMPFS, Disk, DiskServers, unmount, variant
 from tests.faults.proxy import Proxy
 
 SECOND = "second worker"
-SWEEP, LEASE = 0.5, 3.0  # seconds
+SWEEP, LEASE, STORE_BY = 0.5, 3.0, 60  # seconds
 SETTINGS = {
     "VERTEX_SWEEP": str(SWEEP),
     "VERTEX_LEASE": str(LEASE),
-    "VERTEX_STORE_BY": "60",
+    "VERTEX_STORE_BY": str(STORE_BY),
     "VERTEX_LOG_LEVEL": "INFO",
     "VERTEX_DB_POOL": "4",
 }
@@ -27,9 +28,21 @@ SETTINGS = {
 
 @dataclass(slots=True)
 class FaultyVertex(Vertex):
-    """`prefix` is put in front of a process's command line when it is started next (faketime)."""
+    """`prefix` is put in front of a process's command line when it is started next (faketime); `disk` is what its
+    keystore lies on, where that is a file system of its own."""
 
     prefix: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    disk: Disk | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if variant() == TMPFS:
+            self.disk = Disk(self.keystore.parent, KEYSTORE_SIZE)
+        Vertex.__post_init__(self)  # no super(): a dataclass with slots is another class than the one written here
+
+    @property
+    def keystore(self) -> Path:
+        """The only thing on its disk, besides what fills that."""
+        return self.directory / "disk" / "keystore"
 
     @property
     def orders(self) -> Path:
@@ -59,8 +72,22 @@ class FaultyVertex(Vertex):
             return False
         return process == WEB or ready(self.orders, child.pid)
 
-    def limit_files(self, bytes_: int | None) -> None:
-        """A full disk: files of this vertex's workers grow no larger than so many bytes; None lifts it."""
+    def fill_disk(self) -> None:
+        """Nothing more goes into the keystore; where it has no disk of its own, into no file of the workers that run
+        now. Again, where something was freed, or a worker started, meanwhile."""
+        if self.disk is not None:
+            self.disk.fill()
+        else:
+            self._limit_workers(0)
+
+    def free_disk(self) -> None:
+        """There is room again."""
+        if self.disk is not None:
+            self.disk.free()
+        else:
+            self._limit_workers(None)
+
+    def _limit_workers(self, bytes_: int | None) -> None:
         for process in (WORKER, SECOND):
             if process in self.children:
                 limit_files(self.children[process].pid, bytes_)
@@ -76,6 +103,7 @@ class FaultyCluster(Cluster):
     """n vertices, each with its proxy. `seed` is that of the proxies' draws."""
 
     vertex_type = FaultyVertex
+    servers_type = DiskServers
 
     def __init__(
         self,
@@ -90,6 +118,14 @@ class FaultyCluster(Cluster):
         super().__init__(parties, run_dir, servers=servers, settings=settings, say=say)
         self._seed = seed
         self.proxies: dict[str, Proxy] = {}
+
+    def _start(self) -> None:
+        self._stack.callback(self._unmount)  # at last: when the vertices are stopped
+        super()._start()
+
+    def _unmount(self) -> None:
+        for disk in (self.run_dir / "vertices").glob("*/disk"):
+            unmount(disk)
 
     def settings_of(self, name: str) -> dict[str, str]:
         proxy = Proxy(lambda: self.relay.port, self._seed + len(self.proxies))
