@@ -25,6 +25,7 @@ from keys.models import WebhookDelivery, WebhookEndpoint
 from keys.webhooks import signing
 from keys.webhooks.endpoints import refusal
 from keys.webhooks.events import SEND
+from vertex import outbound
 from vertex.celery import app
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ def send_due() -> int:
     claimed = _claim()
     if claimed:
         connection.close()  # none is held while others are waited for
-        for delivery, answer in zip(claimed, asyncio.run(_send_all(claimed)), strict=True):
+        for delivery, answer in zip(claimed, outbound.run(_send_all(claimed)), strict=True):
             _note(delivery, answer)
     return len(claimed)
 

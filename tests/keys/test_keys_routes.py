@@ -65,7 +65,9 @@ def test_an_operator_sees_keys_and_calls_once_in_a_group(
     rule = Rule.objects.create(name="r", kind="approval", parameters={})
     Approval.objects.create(rule=rule, share=key, user=user, action="sign", request={}, digest=b"\1" * 32)
     Operation.objects.create(user=user, caller="user:a", action="ecdsa.sign", deadline=key.created_at)
-    Reshare.objects.create(user=user, identity=key.identity, old_share=key, role="existing", scheme="ecdsa", new_threshold=2)
+    Reshare.objects.create(
+        user=user, identity=key.identity, old_share=key, role="existing", scheme="ecdsa", new_threshold=2
+    )
     _, operator = new_operator("otto", *([group] if group else []))
     lists = ("keys", "approvals", "operations", "reshares")
     seen = [len(operator.call(f"GET /{name}").json()["results"]) for name in lists]
