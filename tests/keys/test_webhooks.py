@@ -401,15 +401,3 @@ def test_what_operators_may(new_operator: Callable[..., Any], alice: Api, receiv
         assert (caller.call(f"GET /webhooks/{webhook_id}").status_code == 200) is looks
         assert (caller.call("POST /webhooks", {"url": receiver.url}).status_code == 200) is manages
         assert (caller.call(f"POST /webhooks/{webhook_id}/test").status_code == 200) is manages
-
-
-def test_what_ended_long_ago_is_forgotten(alice: Api, receiver: Receiver) -> None:
-    made(alice, receiver.url)
-    for _ in range(3):
-        tell(alice)
-    old, new, waiting = WebhookDelivery.objects.order_by("created_at")
-    for row, days in ((old, 31), (new, 29)):
-        ended = timezone.now() - timedelta(days=days)
-        WebhookDelivery.objects.filter(id=row.id).update(state=State.FAILED, finished_at=ended)
-    sending.ask_again()
-    assert set(WebhookDelivery.objects.all()) == {new, waiting}

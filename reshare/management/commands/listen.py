@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
-from keys import create, heads
+from keys import create, forgetting, heads
 from keys.models import ProtocolSession
 from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
@@ -132,6 +132,7 @@ def sweep_once() -> None:
     sessions.sweep()
     reshares.sweep()
     webhooks.ask_again()
+    forgetting.forget()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:
