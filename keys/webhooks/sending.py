@@ -158,7 +158,5 @@ def _disable(endpoint: WebhookEndpoint) -> None:
     """It says that it wants no more (410): what is still to be sent has failed too."""
     if not WebhookEndpoint.objects.filter(id=endpoint.id, disabled_at=None).update(disabled_at=timezone.now()):
         return
-    endpoint.deliveries.filter(state=State.PENDING).update(
-        state=State.FAILED, finished_at=Now(), error=DISABLED
-    )
+    endpoint.deliveries.filter(state=State.PENDING).update(state=State.FAILED, finished_at=Now(), error=DISABLED)
     audit.record(action="webhook.disabled", actor="system", subject=str(endpoint.id), data={"url": endpoint.url})
