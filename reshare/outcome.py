@@ -106,7 +106,9 @@ def reflect(seen: Look) -> None:
     _reflect_conflicts(seen)
     _reflect_suspension(seen)
     for attempt in seen.view.attempts:
-        row = seen.rows[attempt.rid]
+        row = seen.rows.get(attempt.rid)
+        if row is None:
+            continue
         state = state_of(row, attempt, seen.view)
         now = clock.now()
         changes: dict[str, Any] = {} if state == row.state else {"state": state}
