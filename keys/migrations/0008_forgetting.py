@@ -11,7 +11,7 @@ def end_later(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('keys', '0006_policies'),
+        ('keys', '0007_receipts_of_a_sharing'),
     ]
 
     operations = [
