@@ -14,6 +14,7 @@ ACTIONS: tuple[Action, ...] = ("keygen", "join", "sign", "derive", "read", "resh
 OK = "ok"
 VOTE = "vote"  # delete of a retiring share: this vertex's word in the reshare
 AGAIN = "again"  # delete of what is gone: the same answer once more
+GOING = "going"  # delete of what is to be erased anyway: `AGAIN` once it is, `share_superseded` until then
 
 _MESSAGES = {
     "already_performed_keygen": "this key was generated already, or is being generated",
@@ -41,7 +42,7 @@ _ROWS: dict[str, tuple[str, ...]] = {
     State.PARKED: (_KEYGEN, _KEYGEN, _NOT_COMPLETE, OK, OK, _NOT_COMPLETE, _NOT_COMPLETE, _CONFLICT),
     State.ACTIVE: (_KEYGEN, _KEYGEN, OK, OK, OK, OK, OK, OK),
     State.RETIRING: (_KEYGEN, _KEYGEN, OK, OK, OK, _CONFLICT, _CONFLICT, VOTE),
-    State.SUPERSEDED: (_KEYGEN, _KEYGEN, _SUPERSEDED, OK, OK, _SUPERSEDED, _SUPERSEDED, _SUPERSEDED),
+    State.SUPERSEDED: (_KEYGEN, _KEYGEN, _SUPERSEDED, OK, OK, _SUPERSEDED, _SUPERSEDED, GOING),
     State.ERASED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
     State.DISCARDED: (_KEYGEN, _KEYGEN, _ERASED, OK, OK, _ERASED, _ERASED, AGAIN),
 }
@@ -62,13 +63,15 @@ def standing(key: KeyShare) -> str:
 def refusals_of(action: Action) -> tuple[str, ...]:
     """The error types of `require` for this action, in whatever state."""
     words = {row[action] for row in TABLE.values()} & ERROR_STATUS.keys()
+    if action == "delete":
+        words.add(_SUPERSEDED)
     if action in _SUSPENDED:
         words.add(_CONFLICT)
     return tuple(sorted(words))
 
 
 def require(key: KeyShare, action: Action) -> str:
-    """`OK`, `VOTE` or `AGAIN`; raises the ApiError that this share answers to this action."""
+    """`OK`, `VOTE`, `AGAIN` or `GOING`; raises the ApiError that this share answers to this action."""
     if key.suspended and action in _SUSPENDED:
         raise ApiError(_CONFLICT, f"this share is suspended until an operator decides: {key.suspended}")
     word = TABLE[standing(key)][action]

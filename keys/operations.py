@@ -18,7 +18,6 @@ import redis
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -132,9 +131,11 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
     if name is None:
         operation.save(force_insert=True)
         return operation, True
-    # Waits for a transaction that is about to use the same key, then sees its row.
-    Operation.objects.bulk_create([operation], ignore_conflicts=True)
-    found = Operation.objects.get(caller=principal.actor, idempotency_key=name)
+    found = None
+    while found is None:  # again where the earlier call's row was forgotten in between
+        # Waits for a transaction that is about to use the same key, then sees its row.
+        Operation.objects.bulk_create([operation], ignore_conflicts=True)
+        found = Operation.objects.filter(caller=principal.actor, idempotency_key=name).first()
     if bytes(found.request_digest or b"") != operation.request_digest:
         raise ApiError("bad_request_params", "this Idempotency-Key was used for another request")
     return found, found.id == operation.id
@@ -250,8 +251,12 @@ def _end(
         state=State.FAILED if error else State.DONE,
         status=error.status if error else 200,
         result=error.body if error else result or {},
+<<<<<<< HEAD
         finished_at=timezone.now(),
         arguments={},
+=======
+        finished_at=Now(),
+>>>>>>> api2
     )
     return bool(rows)
 

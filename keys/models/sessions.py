@@ -55,6 +55,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
             models.Index(fields=["created_at", "id"], name="operation_in_order"),
+            models.Index(fields=["finished_at"], name="operation_finished"),
         ]
 
 

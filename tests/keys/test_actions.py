@@ -19,7 +19,7 @@ CONTRACT: dict[tuple[str, int], str] = {
     (State.PARKED, 2): f"{NOT_COMPLETE} ok ok {NOT_COMPLETE} {NOT_COMPLETE} {CONFLICT}",
     (State.ACTIVE, 1): "ok ok ok ok ok ok",
     (State.RETIRING, 1): f"ok ok ok {CONFLICT} {CONFLICT} vote",
-    (State.SUPERSEDED, 1): "share_superseded ok ok share_superseded share_superseded share_superseded",
+    (State.SUPERSEDED, 1): "share_superseded ok ok share_superseded share_superseded going",
     (State.ERASED, 1): "share_erased ok ok share_erased share_erased again",
     (State.DISCARDED, 2): "share_erased ok ok share_erased share_erased again",
 }

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
-from keys import boxes, create, handed, heads
+from keys import boxes, create, forgetting, handed, heads
 from keys.models import ProtocolSession
 from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
@@ -136,6 +136,7 @@ def sweep_once() -> None:
     sessions.sweep()
     reshares.sweep()
     webhooks.ask_again()
+    forgetting.forget()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:
