@@ -251,12 +251,8 @@ def _end(
         state=State.FAILED if error else State.DONE,
         status=error.status if error else 200,
         result=error.body if error else result or {},
-<<<<<<< HEAD
-        finished_at=timezone.now(),
-        arguments={},
-=======
         finished_at=Now(),
->>>>>>> api2
+        arguments={},
     )
     return bool(rows)
 

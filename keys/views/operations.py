@@ -10,11 +10,8 @@ from rest_framework.response import Response
 
 from keys.auth import principal_in
 from keys.models import Operation
-<<<<<<< HEAD
 from keys.operations import public_result
-=======
 from keys.selectors import seen_by
->>>>>>> api2
 from keys.serializers.answers import OperationAnswer, OperationListAnswer
 from keys.serializers.fields import PageSerializer
 from keys.views.base import ApiView, id_or_404, paged
