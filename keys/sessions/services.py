@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from audit import services as audit
 from keys import clock, operations, witness
@@ -79,6 +79,8 @@ def session_open(
                 relay=relay_url,
                 room=room,
                 deadline=deadline,
+                # Also where this process does not live to write down what the relay answered.
+                poll_at=clock.now() + timedelta(seconds=10 * settings.VERTEX_SWEEP),
             )
             begin(session)
             about = {"session": str(session.id), "room": room}
@@ -111,9 +113,8 @@ def room_news(session: ProtocolSession, joined: Joined) -> None:
     if joined.full:
         room_full(room=session.room, filled=joined.filled, size=joined.room_size)
     else:
-        poll_at = Now() + timedelta(seconds=10 * settings.VERTEX_SWEEP)
         ProtocolSession.objects.filter(id=session.id, state=State.JOINING).update(
-            state=State.WAITING, room_size=joined.room_size, poll_at=Coalesce("poll_at", poll_at)
+            state=State.WAITING, room_size=joined.room_size
         )
 
 
@@ -292,8 +293,10 @@ def sweep() -> int:
     for session in waiting.select_related("share__identity")[:20]:
         try:
             room_news(session, join_again(session))
-        except ApiError:
+        except ApiError as error:
             log.info("room_not_asked", session=str(session.id))
+            if session.state == State.JOINING and error.err_type != "not_ready":  # it never had a place there
+                session_fail(session_id=session.id, error=error, actor="system")
         pause = max(settings.VERTEX_SWEEP * 5, (clock.now() - session.created_at).total_seconds() / 10)
         ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
         found += 1
