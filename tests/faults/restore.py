@@ -70,6 +70,8 @@ def dumped_name(point: Point, keystore: bool) -> str:
 class RestoreRun(Run):
     """The scenario to its end, then the restore of the struck vertex and what becomes of it."""
 
+    spoils = True
+
     def finale(self, target: Member, old: list[Member], new: list[Member]) -> None:
         assert isinstance(self.fault, Dumped)
         assert self.fault.snapshot is not None

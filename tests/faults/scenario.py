@@ -51,10 +51,17 @@ class Scenario:
     follows: bool = False  # the target is an old party that does not confirm
     run: "type[Run] | None" = None  # what plays it, where that is not Run
     alone: bool = False  # it strikes every vertex, or takes something from every key of one
+    strikes: Path | None = None  # the phase of the path in which it does, where the path has several
+
+    @property
+    def phase(self) -> Path:
+        return self.strikes or self.path
 
 
 class Run:
     """Plays one scenario with one key."""
+
+    spoils = False  # whether the key is of no use to later scenarios
 
     def __init__(self, world: World, supervisor: Supervisor, life: Life, scenario: Scenario, seed: str) -> None:
         self.world, self.supervisor, self.life, self.scenario = world, supervisor, life, scenario
@@ -140,7 +147,7 @@ class Run:
         def done() -> bool:
             return bool(operations) and all(life.operation(*each)[0] != "pending" for each in operations)
 
-        if strike and self.scenario.path == Path.RESHARE:
+        if strike and self.scenario.phase == Path.RESHARE:
             self._under_fault(target, begin, done)
         else:
             begin()
@@ -149,7 +156,7 @@ class Run:
             self._given_up(operations, order)
             return False
         new = life.renewed([*staying, *joining], operations)
-        struck = target if strike and self.scenario.path in (Path.CONFIRM, Path.ABORT) else None
+        struck = target if strike and self.scenario.phase in (Path.CONFIRM, Path.ABORT) else None
         self._vote(order, new, operations, struck)
         return True
 
@@ -199,9 +206,10 @@ class Run:
         """The shares' own states, and nothing left to carry."""
         wanted = [(member, {"active"} if aborts else {"erased"}) for member in old]
         wanted += [(member, {"parked", "discarded"} if aborts else {"active"}) for member in new]
-        return all(
-            self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0] in states for member, states in wanted
-        )
+        return all(self._state(member) in states for member, states in wanted)
+
+    def _state(self, member: Member) -> str:
+        return str(self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0])
 
     def _afterwards(self, old: list[Member], new: list[Member], aborts: bool) -> None:
         """Who may sign does, who may not doesn't: the old quorum, the new one, and mixes of both."""
