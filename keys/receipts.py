@@ -5,11 +5,13 @@ bytes under the tag ``receipt``, so no canonical form is needed to verify it. Wh
 applies it; here it is only made, checked for form and signature, and kept.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from keys.models import Receipt as ReceiptRow
 from keys.models import Statement
@@ -114,7 +116,13 @@ def keep(encoded: bytes, receipt: Receipt) -> bool:
     name = fingerprint(encoded)
     _, created = ReceiptRow.objects.get_or_create(
         fingerprint=name,
-        defaults={"subject": receipt.subject, "kind": receipt.kind, "party": receipt.party, "encoded": encoded},
+        defaults={
+            "subject": receipt.subject,
+            "gid": receipt.gid,
+            "kind": receipt.kind,
+            "party": receipt.party,
+            "encoded": encoded,
+        },
     )
     if created:
         keep_head(party=receipt.party, fingerprint=name, body=receipt.body)
@@ -123,9 +131,18 @@ def keep(encoded: bytes, receipt: Receipt) -> bool:
 
 def held(subject: bytes) -> list[tuple[bytes, Receipt]]:
     """All receipts of a subject that this vertex holds: (encoded, receipt), in the order in which they came."""
-    rows = ReceiptRow.objects.filter(subject=subject).order_by("id").values_list("encoded", flat=True)
-    # They were verified before they were stored; the payload alone is read here.
-    return [(bytes(row), _payload(bytes(row))) for row in rows]
+    return _read(ReceiptRow.objects.filter(subject=subject))
+
+
+def of_sharing(gid: bytes, parties: Iterable[bytes]) -> list[tuple[bytes, Receipt]]:
+    """All receipts of these parties about a sharing, whatever their subject."""
+    return _read(ReceiptRow.objects.filter(gid=gid, party__in=list(parties)))
+
+
+def _read(rows: QuerySet[ReceiptRow]) -> list[tuple[bytes, Receipt]]:
+    """They were verified before they were stored; the payload alone is read here."""
+    encoded = rows.order_by("id").values_list("encoded", flat=True)
+    return [(bytes(each), _payload(bytes(each))) for each in encoded]
 
 
 def _payload(encoded: bytes) -> Receipt:

@@ -19,11 +19,12 @@ from mpc.identity import encode_keygen_id
 from mpc.protocol import Checkpoint, Protocol, Rng
 from mpc.quorums import Role as QuorumRole
 from mpc.reshare import HelloComplete, Promises, ReshareConfig, ReshareResult, reshare, rid_of
-from reshare import notices, statements
+from reshare import elsewhere, notices, statements
 from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
 from reshare.old_quorums import old_quorum_of
+from vertex.errors import ApiError
 
 Role, Run, State = Reshare.Role, Reshare.Run, Reshare.State
 
@@ -64,6 +65,8 @@ class ReshareKind(SessionKind):
     def begin(self, session: ProtocolSession) -> None:
         """What the hello says is fixed before the first one leaves, so that a replay says the same."""
         row = session.reshare
+        if row.old_share is not None and row.old_share.suspended:  # it was restored: nobody says who is banned
+            raise ApiError("reshare_conflict", "this share is suspended until an operator decides")
         _no_banned_party(row)
         session.params |= {
             "highest_k": highest_k(row),
@@ -101,19 +104,13 @@ class ReshareKind(SessionKind):
             lease.update(sid=hello.rid)
             rows = Reshare.objects.filter(id=row.id, rid=None).update(
                 rid=hello.rid,
-                k=hello.k,
-                gid=hello.gid,
-                public_key=hello.public_key,
-                old_parties=[party.hex() for party in hello.old_identities],
-                old_threshold=hello.old_t,
-                new_parties=[party.hex() for party in hello.new_identities],
-                deletions_required=hello.d,
                 store_by=hello.store_by,
                 vote_by=hello.vote_by,
                 began_at=clock.now(),
                 hellos=hello.hellos,
                 run=run,
                 state=State.RUNNING,
+                **statements.configuration(hello),
             )
             for encoded in {each for known in hello.receipts.values() for each in known}:
                 _keep_from_hello(encoded)
@@ -176,6 +173,9 @@ class ReshareKind(SessionKind):
         )
         others = [each for each in rows if each.id != row.id]
         return {bytes(each.rid or b""): {*each.old_parties, *each.new_parties} for each in [row, *others]}
+
+    def hints(self, session: ProtocolSession, receipt: receipts.Receipt) -> bool:
+        return elsewhere.belongs(receipt, session.reshare) and elsewhere.worth_keeping(receipt)
 
     def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
         """`FAILED` of a new party: not all will store, so this attempt can't succeed any more. `ABORTED` with hellos,

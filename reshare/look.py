@@ -10,7 +10,7 @@ from keys.models import KeyShare
 from keys.shares import journal_name, session_keys_left, share_key_exists
 from keys.stored import proves_possession
 from mpc.reshare import ReshareStatement
-from reshare import acceptor, ledger, sharing_orders, statements
+from reshare import acceptor, elsewhere, ledger, sharing_orders, statements
 from reshare.models import Reshare
 from reshare.rule.facts import BY_NEW
 from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Mode, New, Old, Order, OrderKind, Receipt, Run
@@ -22,7 +22,7 @@ NEW_STATES = frozenset(str(state) for state in New)
 
 @dataclass(frozen=True)
 class Look:
-    """A View, and the rows that it was read from."""
+    """A View, and the rows that it was read from; attempts in which this party has no part have none."""
 
     view: View
     rows: dict[bytes, Reshare]  # by rid
@@ -42,17 +42,20 @@ def look(identity: bytes, gid: bytes) -> Look:
         .filter(identity__public=identity, gid=gid, state__in=OLD_STATES)
         .first()
     )
+    record = acceptor.read(identity, gid)
+    heard = [fact for rid, row in rows.items() for fact in facts_of(rid, row)]
+    others, more = _elsewhere(identity, gid, rows, record.said)
     view = View(
         me=identity,
         gid=gid,
-        attempts=tuple(attempt_of(row) for row in rows.values()),
-        acceptor=acceptor.read(identity, gid),
+        attempts=(*map(attempt_of, rows.values()), *others),
+        acceptor=record,
         old=Old(old_share.state) if old_share else None,
         old_key=old_share is not None and share_key_exists(old_share),
         new={rid: state for rid, row in rows.items() if (state := _new_state(row)) is not None},
         new_keys=frozenset(rid for rid, row in rows.items() if _new_key_exists(identity, row)),
         ledger=ledger.own_rows(identity, rows.values()),
-        receipts=frozenset(fact for rid, row in rows.items() for fact in facts_of(rid, row)),
+        receipts=frozenset([*heard, *more]),
         runs={rid: Run(row.run) for rid, row in rows.items() if row.run},
         overdue=frozenset(_overdue(rows.values())),
         sessions=old_share is not None and session_keys_left(old_share),
@@ -107,24 +110,46 @@ def facts_of(rid: bytes, row: Reshare) -> Iterable[Receipt]:
             yield fact
 
 
+def _elsewhere(
+    me: bytes, gid: bytes, rows: dict[bytes, Reshare], said: frozenset[Receipt]
+) -> tuple[list[Attempt], list[Receipt]]:
+    """What is held of a sharing about attempts without a row here: attempts in which this party has no part, with what
+    is said of them; what old parties have promised; and what this party has said by its journal, which may remember
+    more than a restored database."""
+    parties = {me, *(bytes.fromhex(party) for row in rows.values() for party in row.old_parties)}
+    # Those of the key generation that made the sharing have k = 0: it is no attempt.
+    unknown = [each for _, each in receipts.of_sharing(gid, parties) if each.k > 0 and each.subject not in rows]
+    others = elsewhere.attempts(rows.values(), {each.subject for each in unknown}) if unknown else []
+    heard = [fact for other in others for fact in facts_of(bytes(other.rid or b""), other)]
+    for fact in map(_fact, unknown):
+        if fact.mode is not None or fact in said:
+            heard.append(fact)
+    return [attempt_of(other) for other in others], heard
+
+
+def _fact(receipt: receipts.Receipt) -> Receipt:
+    """A receipt in the rule's words; a promise whose body says nothing readable has no mode."""
+    mode, reported = _promise(receipt.body) if receipt.kind == receipts.PROMISED else (None, None)
+    kind, digest = Kind(receipt.kind), receipt.digest or None
+    return Receipt(kind, receipt.party, receipt.subject, receipt.k, digest, mode, reported)
+
+
 def fact_of(receipt: receipts.Receipt, row: Reshare, statement: ReshareStatement | None) -> Receipt | None:
     """What the rule reads of a receipt; None where it can't count for this attempt."""
-    kind = Kind(receipt.kind)
-    mode = reported = None
-    if receipt.party.hex() not in (row.new_parties if kind in BY_NEW else row.old_parties):
+    fact = _fact(receipt)
+    if receipt.party.hex() not in (row.new_parties if fact.kind in BY_NEW else row.old_parties):
         return None
-    if kind == Kind.PROMISED:
-        mode, reported = _promise(receipt.body)
+    if fact.kind == Kind.PROMISED:
         # Who deals promises the attempt's own ballot; only a carry goes higher.
-        if mode is None or (mode == Mode.DEALING and receipt.k != row.k):
+        if fact.mode is None or (fact.mode == Mode.DEALING and receipt.k != row.k):
             return None
-    elif kind != Kind.DELETED and receipt.k != row.k:
+    elif fact.kind != Kind.DELETED and receipt.k != row.k:
         return None
-    if kind == Kind.STORED:
+    if fact.kind == Kind.STORED:
         share = statements.public_share(statement, receipt.party) if statement is not None else None
         if share is None or not proves_possession(receipt, scheme=row.scheme, public_share=share):
             return None
-    return Receipt(kind, receipt.party, receipt.subject, receipt.k, receipt.digest or None, mode, reported)
+    return fact
 
 
 def _promise(body: dict[str, object]) -> tuple[Mode | None, Ballot | None]:

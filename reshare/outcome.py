@@ -22,7 +22,7 @@ log = structlog.get_logger()
 State = Reshare.State
 # A share in one of these states signs, or may come to.
 SIGNING = frozenset({KeyShare.State.ACTIVE, KeyShare.State.RETIRING, KeyShare.State.QUARANTINED, KeyShare.State.PARKED})
-RESTORED = "peers hold receipts of this vertex that its journal does not cover: its keystore was restored"
+RESTORED = KeyShare.RESTORED
 
 
 def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
@@ -106,7 +106,9 @@ def reflect(seen: Look) -> None:
     _reflect_conflicts(seen)
     _reflect_suspension(seen)
     for attempt in seen.view.attempts:
-        row = seen.rows[attempt.rid]
+        row = seen.rows.get(attempt.rid)
+        if row is None:
+            continue
         state = state_of(row, attempt, seen.view)
         now = clock.now()
         changes: dict[str, Any] = {} if state == row.state else {"state": state}

@@ -1,5 +1,7 @@
 """Receipts that somebody carries here by hand (`POST …/receipts`, the console): verified, kept, applied."""
 
+from contextlib import suppress
+
 from django.conf import settings
 from django.db import transaction
 
@@ -7,8 +9,9 @@ from audit import services as audit
 from keys import clock, receipts
 from keys.models import KeyShare, Statement
 from keys.receipts import Bundle
-from mpc.reshare import ReshareStatement
-from reshare import statements
+from mpc.errors import ProtocolError
+from mpc.reshare import HelloComplete, ReshareStatement, rid_of
+from reshare import elsewhere, statements
 from reshare.look import OLD_STATES
 from reshare.models import Reshare
 from reshare.poke import poke
@@ -16,48 +19,60 @@ from vertex.errors import ApiError
 
 
 def bundle_of(rid: bytes) -> Bundle:
-    """Everything that this vertex holds about an attempt."""
+    """Everything that this vertex holds about an attempt, and what its old parties have promised to others."""
     statement = Statement.objects.filter(subject=rid).first()
-    return Bundle([encoded for encoded, _ in receipts.held(rid)], bytes(statement.preimage) if statement else None)
+    row = Reshare.objects.filter(rid=rid).first()
+    known = receipts.held(rid) + (elsewhere.promises(row) if row is not None else [])
+    return Bundle([encoded for encoded, _ in known], bytes(statement.preimage) if statement else None)
 
 
 def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:
     """Keep what verifies and belongs to this attempt; returns how many receipts were new.
 
-    One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage,
-    which must name a sharing that a share here belongs to (`not_found` otherwise), and describe it as it is.
+    One that doesn't verify refuses the whole call (`bad_receipt`, audited). An unknown attempt needs its preimage, or
+    the hellos that an `ABORTED` from before there is a digest carries; they must name a sharing that a share here
+    belongs to (`not_found` otherwise), and describe it as it is.
     """
     try:
-        parsed = [(encoded, _checked(encoded, rid)) for encoded in bundle.receipts]
+        parsed = [(encoded, _parsed(encoded)) for encoded in bundle.receipts]
         statement = statements.verified(bundle.preimage) if bundle.preimage is not None else None
         if statement is not None and statement.rid != rid:
             raise ApiError("bad_receipt", "the preimage is about another reshare")
-        rows = _rows(rid, statement, bundle.preimage, actor)
-        for _, receipt in parsed:
-            _belongs(receipt, rows[0])
+        told_of = statement or _by_hellos(rid, [receipt for _, receipt in parsed])
+        with transaction.atomic():
+            rows = _rows(rid, told_of)
+            bystanders = elsewhere.bystanders(statement) if statement is not None else []
+            if not rows and not bystanders:
+                raise ApiError("not_found", "this reshare concerns no share of this vertex")
+            about = statements.described(statement) if statement is not None and not rows else rows[0]
+            for _, receipt in parsed:
+                _belongs(receipt, about)
     except ApiError as error:
         with transaction.atomic():
             audit.record(action="receipts.refused", actor=actor, subject=rid.hex(), data={"error": error.message})
         raise
     with transaction.atomic():
-        new = sum(receipts.keep(encoded, receipt) for encoded, receipt in parsed)
-        if bundle.preimage is not None:
+        new = sum(
+            receipts.keep(encoded, receipt)
+            for encoded, receipt in parsed
+            if receipt.subject == rid or elsewhere.worth_keeping(receipt)
+        )
+        if statement is not None and bundle.preimage is not None:
             for row in rows:
                 statements.learn(row, bundle.preimage)
+            if bystanders:
+                receipts.keep_statement(subject=rid, digest=statement.digest, preimage=bundle.preimage)
         audit.record(action="receipts.received", actor=actor, subject=rid.hex(), data={"new": new})
-    for row in rows:
+    for row in [*rows, *bystanders]:
         poke(row)
     return new
 
 
-def _checked(encoded: bytes, rid: bytes) -> receipts.Receipt:
+def _parsed(encoded: bytes) -> receipts.Receipt:
     try:
-        receipt = receipts.parse(encoded)
+        return receipts.parse(encoded)
     except receipts.BadReceipt as error:
         raise ApiError("bad_receipt", str(error)) from error
-    if receipt.subject != rid:
-        raise ApiError("bad_receipt", "a receipt is about another reshare")
-    return receipt
 
 
 def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
@@ -65,61 +80,75 @@ def _belongs(receipt: receipts.Receipt, row: Reshare) -> None:
         raise ApiError("bad_receipt", "a receipt is signed by a party that is in neither quorum")
     if receipt.gid != bytes(row.gid or b""):
         raise ApiError("bad_receipt", "a receipt is about another sharing")
+    if receipt.subject != bytes(row.rid or b"") and not elsewhere.belongs(receipt, row):
+        raise ApiError("bad_receipt", "a receipt is about another reshare")
 
 
-def _rows(rid: bytes, statement: ReshareStatement | None, preimage: bytes | None, actor: str) -> list[Reshare]:
+def _by_hellos(rid: bytes, said: list[receipts.Receipt]) -> HelloComplete | None:
+    """The attempt that the hellos in an old party's `ABORTED` prove."""
+    for receipt in said:
+        hellos = receipt.body.get("hellos")
+        if receipt.kind == receipts.ABORTED and isinstance(hellos, bytes):
+            with suppress(ProtocolError):
+                attempt = rid_of(hellos)
+                if attempt.rid == rid and receipt.party in attempt.old_identities:
+                    return attempt
+    return None
+
+
+def _rows(rid: bytes, told_of: ReshareStatement | HelloComplete | None) -> list[Reshare]:
+    """The attempt's rows here, those made now included."""
     rows = list(Reshare.objects.select_related("identity", "session").filter(rid=rid))
-    if rows and statement is None:
+    if rows and told_of is None:
         return rows
-    if statement is None or preimage is None:
+    if told_of is None:
         raise ApiError(
-            "not_found", "there is no such reshare here; a preimage would tell whether it concerns a share here"
+            "not_found",
+            "there is no such reshare here; its preimage, or hellos in an ABORTED, would tell whether it concerns"
+            " a share here",
         )
     shares = KeyShare.objects.select_related("identity", "user").filter(
-        gid=statement.old.gid, identity__public__in=list(statement.old.identities), state__in=OLD_STATES
+        gid=told_of.old.gid, identity__public__in=list(told_of.old.identities), state__in=OLD_STATES
     )
     shares = shares.exclude(identity__in=[row.identity_id for row in rows])
-    if not all(statements.is_of(statement.old, share) for share in shares):
-        raise ApiError("bad_receipt", "the preimage describes another quorum than the one that this share belongs to")
-    rows += [told(statement, party=share, old_share=share, new_share=None) for share in shares]
-    if not rows:
-        raise ApiError("not_found", "this reshare concerns no share of this vertex")
-    return rows
+    if not all(statements.is_of(told_of.old, share) for share in shares):
+        raise ApiError("bad_receipt", "what is described is another quorum than the one that this share belongs to")
+    return rows + [told(told_of, party=share, old_share=share, new_share=None) for share in shares]
 
 
 def told(
-    statement: ReshareStatement, *, party: KeyShare, old_share: KeyShare | None, new_share: KeyShare | None
+    attempt: ReshareStatement | HelloComplete,
+    *,
+    party: KeyShare,
+    old_share: KeyShare | None,
+    new_share: KeyShare | None,
 ) -> Reshare:
-    """The row of an attempt that this vertex knows from its preimage alone; `party` is any of this party's shares."""
+    """The row of an attempt that this vertex knows from its preimage or its hellos alone; `party` is any of this
+    party's shares. Whoever finds its own hello there was in the room and lost what it knew: its run has failed."""
+    hellos = attempt if isinstance(attempt, HelloComplete) else None
     identity = bytes(party.identity.public)
-    joins, leaves = identity not in statement.old.identities, identity not in statement.new_identities
+    joins, leaves = identity not in attempt.old.identities, identity not in attempt.new_identities
     role = Reshare.Role.JOINING if joins else Reshare.Role.DEPARTING if leaves else Reshare.Role.EXISTING
     with transaction.atomic():
         row, created = Reshare.objects.get_or_create(
             identity=party.identity,
-            rid=statement.rid,
-            defaults={
+            rid=attempt.rid,
+            defaults=statements.configuration(attempt)
+            | {
                 "user": party.user,
                 "role": role,
                 "state": Reshare.State.VOTING,
                 "old_share": old_share,
                 "new_share": new_share,
-                "scheme": party.scheme,
-                "k": statement.k,
-                "gid": statement.old.gid,
-                "public_key": statement.public_key,
-                "old_parties": [each.hex() for each in statement.old.identities],
-                "old_threshold": statement.old.t,
-                "new_parties": [each.hex() for each in statement.new_identities],
-                "new_threshold": statement.new_t,
-                "deletions_required": statement.d,
                 "store_by": settings.VERTEX_STORE_BY,
                 "vote_by": settings.VERTEX_VOTE_BY,
                 "began_at": clock.now(),
+                "hellos": hellos.hellos if hellos else None,
+                "run": Reshare.Run.FAILED if hellos and identity in hellos.participants else "",
             },
         )
         if created:
             audit.record(
-                action="reshare.told", actor="system", subject=str(row.id), data={"rid": row.attempt, "k": statement.k}
+                action="reshare.told", actor="system", subject=str(row.id), data={"rid": row.attempt, "k": attempt.k}
             )
     return row

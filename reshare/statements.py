@@ -1,13 +1,14 @@
 """Preimages of reshare digests: verified before they are kept, read again where a voter needs the new public shares."""
 
 from functools import lru_cache
+from typing import Any
 
 from django.db import transaction
 
 from keys import receipts
 from keys.models import KeyShare, Statement
 from mpc.errors import ProtocolError
-from mpc.reshare import ReshareStatement, verify_preimage
+from mpc.reshare import HelloComplete, ReshareStatement, verify_preimage
 from mpc.shares import chain_code_hash
 from mpc.wire import Description
 from reshare.models import Reshare
@@ -68,6 +69,26 @@ def is_of(old: Description, share: KeyShare) -> bool:
         and old.public_key == bytes(share.public_key or b"")
         and old.chain_code_hash == chain_code_hash(bytes(share.chain_code or b""))
     )
+
+
+def configuration(attempt: ReshareStatement | HelloComplete) -> dict[str, Any]:
+    """The columns of an attempt's row that its preimage, or its hellos, tell."""
+    return {
+        "scheme": attempt.old.scheme,
+        "k": attempt.k,
+        "gid": attempt.old.gid,
+        "public_key": attempt.public_key,
+        "old_parties": [party.hex() for party in attempt.old.identities],
+        "old_threshold": attempt.old.t,
+        "new_parties": [party.hex() for party in attempt.new_identities],
+        "new_threshold": attempt.new_t,
+        "deletions_required": attempt.d,
+    }
+
+
+def described(statement: ReshareStatement) -> Reshare:
+    """A row that is not in the database, for an attempt that concerns no share here."""
+    return Reshare(rid=statement.rid, digest=statement.digest, **configuration(statement))
 
 
 def describes(statement: ReshareStatement, row: Reshare) -> bool:

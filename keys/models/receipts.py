@@ -8,13 +8,14 @@ class Receipt(models.Model):
 
     fingerprint = models.BinaryField(max_length=32, unique=True)  # TH("receipt-id", encoded)
     subject = models.BinaryField(max_length=32)  # keygen sid or reshare rid
+    gid = models.BinaryField(max_length=32)  # the sharing that its party speaks about
     kind = models.CharField(max_length=10)
     party = models.BinaryField(max_length=32)
     encoded = models.BinaryField()
     received_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        indexes = [models.Index(fields=["subject", "kind"])]
+        indexes = [models.Index(fields=["subject", "kind"]), models.Index(fields=["gid", "party"])]
 
 
 class Statement(models.Model):

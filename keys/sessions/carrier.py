@@ -1,7 +1,9 @@
 """Receipts and the statements that they are about, carried through a session's room: everybody re-sends all it
 holds."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import connection, transaction
 
@@ -35,7 +37,8 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
     A room that the relay has forgotten is put back; its receipts then go with the next exchange.
     """
     party = bytes(session.share.identity.public).hex()
-    signers = kind_of(session).signers(session)
+    kind = kind_of(session)
+    signers = kind.signers(session)
     outgoing, posted = _outgoing(session, party, list(signers))
     lease.renew()
     connection.close()
@@ -55,7 +58,7 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
         for message in answer.messages:
             if message.session.startswith(STATEMENT):
                 new.statements.append(message.body)
-            elif message.session.startswith(RECEIPT) and _keep(message.body, signers):
+            elif message.session.startswith(RECEIPT) and _keep(message.body, signers, partial(kind.hints, session)):
                 new.receipts.append(message.body)
         lease.update(cursor=answer.cursor, posted=posted)
     session.cursor, session.posted = answer.cursor, posted
@@ -84,10 +87,12 @@ def _outgoing(session: ProtocolSession, party: str, subjects: list[bytes]) -> tu
     return messages, sorted(posted)
 
 
-def _keep(encoded: bytes, signers: dict[bytes, set[str]]) -> bool:
-    """Keep a receipt of a subject's parties; nobody else's: anybody can sign receipts."""
+def _keep(encoded: bytes, signers: dict[bytes, set[str]], hints: Callable[[receipts.Receipt], bool]) -> bool:
+    """Keep a receipt of a subject's parties, or one that tells them something; nobody else's: anybody can sign
+    receipts."""
     try:
         receipt = receipts.parse(encoded)
     except receipts.BadReceipt:
         return False
-    return receipt.party.hex() in signers.get(receipt.subject, ()) and receipts.keep(encoded, receipt)
+    wanted = receipt.party.hex() in signers.get(receipt.subject, ()) or hints(receipt)
+    return wanted and receipts.keep(encoded, receipt)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from keys.models import ProtocolSession
+from keys.receipts import Receipt
 from keys.sessions.lease import Lease
 from mpc.errors import Blame
 from mpc.protocol import Checkpoint, Protocol, Rng
@@ -50,6 +51,10 @@ class SessionKind(ABC):
         hex."""
         return {bytes(session.sid or b""): set(session.params.get("parties", []))}
 
+    def hints(self, session: ProtocolSession, receipt: Receipt) -> bool:
+        """Whether a receipt about none of those subjects is worth keeping all the same."""
+        return False
+
     def overheard(self, session: ProtocolSession, lease: Lease, receipt: bytes) -> None:
         """A receipt that came while the protocol still runs here, not verified; raises Abort to end the protocol."""
 
@@ -73,6 +78,11 @@ def register(kind: SessionKind) -> None:
 def kind_of(session: ProtocolSession) -> SessionKind:
     """The kind of a session."""
     return _kinds[session.kind]
+
+
+def queue_of(kind: str) -> str:
+    """The queue of a kind."""
+    return _kinds[kind].queue
 
 
 def kinds_of(queue: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from reshare.rule.types import DIGESTED, Attempt, Ballot, Kind, Mode, Receipt
 
+NO_BALLOT = Ballot(0, b"")
 BY_NEW = frozenset({Kind.STORED, Kind.FAILED, Kind.COMPLETED})
 
 
@@ -24,7 +25,7 @@ class Facts(NamedTuple):
     complete: frozenset[Ballot] = frozenset()  # d DELETED for this one ballot
     proposed: frozenset[Ballot] = frozenset()  # somebody promised to carry
     carriable: frozenset[Ballot] = frozenset()  # p promised to carry, and it is the right rid
-    highest: int = 0  # highest k in any receipt or attempt
+    highest: Ballot = NO_BALLOT  # the highest in any receipt or attempt, those of attempts unknown here included
     conflicted: bool = False  # somebody has two faces (step 8)
 
     @property
@@ -179,7 +180,7 @@ def count(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts
         complete.update(b for b, parties in deletions.items() if len(parties) >= deleted_needed(attempt))
         proposed.update(promises)
         carriable.update(b for b, heard in promises.items() if may_carry(b, heard, attempts))
-    heard, known = (receipt.k for receipt in receipts), (attempt.k for attempt in attempts)
+    ballots = [*(receipt.ballot for receipt in receipts), *(attempt.ballot for attempt in attempts)]
     return Facts(
         stored=frozenset(stored),
         failed=frozenset(failed),
@@ -190,5 +191,5 @@ def count(attempts: Collection[Attempt], receipts: Collection[Receipt]) -> Facts
         complete=frozenset(complete),
         proposed=frozenset(proposed),
         carriable=frozenset(carriable),
-        highest=max((*heard, *known), default=0),
+        highest=max(ballots, default=NO_BALLOT),
     )

@@ -201,7 +201,7 @@ def propose(view: View, attempt: Attempt, ballot: Ballot) -> bool:
     """Carry: goes higher only on hearing of a higher promise than its own proposal."""
     record = view.acceptor
     standing = any(r.mode == "carrying" and r.ballot == record.promised and r.rid == attempt.rid for r in record.said)
-    heard = record.promised is not None and view.facts.highest > record.promised.k
+    heard = record.promised is not None and view.facts.highest > record.promised
     return (
         view.me in attempt.old
         and v.committed(view, attempt.rid)

@@ -103,9 +103,8 @@ def promise(view: View, ballot: Ballot) -> tuple[Step, ...]:
 
 
 def propose(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:
-    promised = view.acceptor.promised
-    highest = max(view.facts.highest, promised.k if promised is not None else 0)
-    return promise(view, Ballot(highest + 1, attempt.rid))
+    highest = max(view.facts.highest, view.acceptor.promised or view.facts.highest)
+    return promise(view, Ballot(highest.k + 1, attempt.rid))
 
 
 def answer(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:

@@ -3,6 +3,7 @@ a malicious vertex that splits what the others see neither loses the key nor lea
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from cluster.cluster import Cluster
@@ -45,6 +46,13 @@ def attempt(staying: list[Party], joining: list[Party], threshold: int, **more: 
         )
     )
     return renewed(quorum, [answer["key_id"] for answer in answers])
+
+
+def others_at(party: Party, rid: str) -> set[str]:
+    """Kinds of the receipts about other attempts that go with those about this one."""
+    bundle = party.user.ok(f"GET /reshares/{rid}/receipts")["receipts"]
+    payloads = [msgspec.msgpack.decode(msgspec.msgpack.decode(bytes.fromhex(each))[0]) for each in bundle]
+    return {kind for _, kind, subject, *_ in payloads if subject.hex() != rid}
 
 
 def test_a_hung_attempt_is_superseded(parties: list[Party]) -> None:
@@ -91,6 +99,8 @@ def test_a_committed_attempt_is_carried_on_while_a_party_is_dead(cluster: Cluste
     assert (about(a, rid)["state"], key_state(b, b.key_id)) == ("committed", "retiring")
     cluster.vertices[2].kill("worker")
     try:
+        # Of the second attempt A hears one thing, through the room of the first: that B has promised it.
+        until(lambda: "PROMISED" in others_at(a, rid), True)
         assert about(a, rid)["ways_on"]["carry"]["open"]
         a.admin.ok(f"POST /reshares/{rid}/carry", {"reason": "B promised another attempt"})
         until(lambda: [key_state(party, party.key_id) for party in first], ["active"] * 3)

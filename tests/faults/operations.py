@@ -6,7 +6,7 @@ from tests.faults.life import Member, Stuck
 from tests.faults.points import Role
 from tests.faults.scenario import TRIES, Run
 
-Operations = list[tuple[Member, str]]
+Operations = list[tuple[Member, str]]  # a party and its operation's id
 
 
 class RefreshRun(Run):
@@ -45,18 +45,25 @@ class HungRun(Run):
 
     def _quarantined(self, staying: Sequence[Member], leaving: Sequence[Member], joining: int) -> Operations:
         """A reshare up to quarantine, repeated where another lane's fault ended it."""
-        life = self.life
+        life, operations = self.life, Operations()
         free = [name for name in self.world.names if name not in life.vertices]
+
+        def stored() -> bool:
+            """Everybody knows that every new share is stored: from now on no deadline ends the attempt."""
+            rids = [(member.vertex, life.attempt_of(member, operation)[2]) for member, operation in operations]
+            return all(
+                self.world.witness.query(vertex, _STORED, rid)[0][0] == len(staying) + joining for vertex, rid in rids
+            )
+
         for _ in range(TRIES):
             fresh = [self.world.member(name) for name in self.rng.sample(free, joining)]
-            operations = life.reshare_begin(staying, fresh, leaving, life.threshold)
+            operations[:] = life.reshare_begin(staying, fresh, leaving, life.threshold)
             life.await_operations(operations)
-            if all(life.operation(*each)[0] == "done" for each in operations):
-                return operations
             self.world.until(
-                lambda operations=operations: self._states(operations) <= {"aborted", "failed"},  # type: ignore[misc]
-                lambda operations=operations: self._where(operations),  # type: ignore[misc]
+                lambda: stored() or self._states(operations) <= {"aborted", "failed"}, lambda: self._where(operations)
             )
+            if stored():
+                return operations
         raise Stuck(f"{TRIES} attempts, none of which came to quarantine")
 
     def _discarded(self, shares: Sequence[Member]) -> bool:
@@ -75,13 +82,13 @@ class SupersedeRun(HungRun):
         self.world.together([lambda each=each: self.life.vote(*each, "supersede") for each in operations])
         super()._reshare()
 
-    def _vote(self, old: list[Member], new: list[Member], operations: Operations, target: Member | None) -> None:
+    def _vote(self, old: list[Member], new: list[Member], operations: Operations, target: Member | None) -> bool:
         """Two attempts are stored everywhere, and nobody has voted: that has cost nobody the old share."""
         self._expect(
-            None, self.life.sign(old[: self.life.threshold], tries=TRIES), "before a vote the old quorum signs"
+            None, self.life.sign(old[: self.life.threshold], patient=True), "before a vote the old quorum signs"
         )
         self.judge()
-        super()._vote(old, new, operations, target)
+        return super()._vote(old, new, operations, target)
 
     def _settled(self, old: Sequence[Member], new: Sequence[Member], aborts: bool) -> bool:
         return super()._settled(old, new, aborts) and self._discarded(self.hung)
@@ -143,4 +150,5 @@ class CarryRun(HungRun):
         return second
 
 
+_STORED = "SELECT count(DISTINCT party) FROM keys_receipt WHERE kind = 'STORED' AND subject = %s"
 _CONFIRMED = "SELECT count(*) FROM keys_receipt WHERE kind = 'CONFIRMED' AND subject = %s AND party = %s"

@@ -11,7 +11,8 @@ from tests.faults.operations import CarryRun, RefreshRun, SupersedeRun
 from tests.faults.outages import servers
 from tests.faults.points import Path, Point, Role, cells, named
 from tests.faults.restore import restores
-from tests.faults.scenario import GROW, SAME, SHAPES, SHRINK, Scenario, Shape
+from tests.faults.scenario import Scenario
+from tests.faults.shapes import GROW, SAME, SHAPES, SHRINK, Shape
 from tests.faults.struck import (
     MISCHIEF,
     AtPoint,

@@ -18,7 +18,7 @@ from tests.faults.armed import FIRED, Orders, wrap
 from tests.faults.arming import arm
 from tests.faults.points import POINTS, SITES, Role, Seen, Site, When, cells, named
 from tests.faults.points import Path as Way
-from tests.faults.scenario import SAME, SHAPES
+from tests.faults.shapes import SAME, SHAPES
 
 STEP_OF = {
     "journal": steps.Journal,

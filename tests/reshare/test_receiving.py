@@ -11,13 +11,13 @@ from keys.models import KeyShare, Receipt, Statement
 from keys.receipts import Bundle
 from mpc.statements import ReshareRecord
 from mpc.wire import decode, encode
-from reshare import statements
+from reshare import decisions, statements
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.receiving import bundle_of, receive
 from tests.life import Vertex
 from tests.mpc.simulator import flipped, identity
-from tests.reshare.attempts import Attempt, old_quorum, old_share, old_states, public
+from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
 from vertex.errors import ApiError
 
 
@@ -48,6 +48,26 @@ def refused(attempt: Attempt, bundle: Bundle, rid: bytes | None = None) -> str:
 
 def preimage(attempt: Attempt) -> bytes:
     return attempt.result("a").preimage
+
+
+def promise(attempt: Attempt, who: str, subject: bytes, k: int, **changed: Any) -> bytes:
+    body = {"mode": "dealing", "accepted": None}
+    return said(attempt, who, "PROMISED", subject=subject, k=k, digest=b"", body=body, **changed)
+
+
+def test_promises_to_unknown_attempts_tell_how_high_to_go() -> None:
+    """Of old parties and this sharing alone, and of one party no more than an honest one signs."""
+    attempt = Attempt("abd").stored()
+    other = [promise(attempt, "b", bytes([number]) * 32, 7) for number in range(receipts.MAX_PER_SIGNER + 1)]
+    before = attempt.look("a").view.facts
+    assert before.highest == (attempt.hello.k, attempt.rid)
+    assert receive(rid=attempt.rid, bundle=Bundle(other, None), actor="admin") == receipts.MAX_PER_SIGNER - 1
+    after = attempt.look("a").view.facts
+    assert after.highest == (7, bytes([receipts.MAX_PER_SIGNER - 2]) * 32)
+    assert after == before._replace(highest=after.highest)
+    assert set(other[:5]) < set(bundle_of(attempt.rid).receipts), "handed on"
+    for wrong in (promise(attempt, "d", bytes(32), 9), promise(attempt, "b", bytes(32), 9, gid=bytes(32))):
+        assert refused(attempt, Bundle([wrong], None)) == "bad_receipt"
 
 
 def test_a_bundle_told_again_is_not_new(vertex: Vertex) -> None:
@@ -108,6 +128,68 @@ def test_a_leaver_outside_the_room_is_told_and_follows() -> None:
     assert attempt.row("c").old_share == old_share("c")
     advance(public("c"), attempt.hello.gid)
     assert old_states() == ["erased"] * 3
+
+
+def test_an_attempt_that_only_the_journal_remembers_is_told_by_the_hellos_in_an_abort() -> None:
+    """b promised, and its database was restored to before; a and c have failed meanwhile, so that there is no preimage.
+    Without its description b's share would be retiring for ever."""
+    attempt = Attempt("abd")
+    attempt.begin()
+    attempt.advance()
+    attempt.row("b").delete()
+    attempt.settle()
+    Reshare.objects.update(run="failed")
+    attempt.advance("ac")
+    bundle = bundle_of(attempt.rid)
+    assert bundle.preimage is None
+    Receipt.objects.all().delete()
+    assert advance(public("b"), attempt.hello.gid).view.acceptor.promised is not None
+    assert attempt.said("b") == ["PROMISED"], "issued again, once"
+    receive(rid=attempt.rid, bundle=bundle, actor="admin")
+    assert (attempt.row("b").role, attempt.row("b").run) == ("existing", "failed")
+    attempt.settle()
+    assert set(attempt.said("b")) == {"PROMISED", "FAILED", "ABORTED"}
+    assert old_states() == ["active"] * 3
+    check_invariants(attempt)
+
+
+def test_who_was_to_join_by_another_attempt_is_told_that_this_one_is_complete() -> None:
+    """d was to join by the first; the second, of which d is no part, superseded it."""
+    first = Attempt("abd").stored()
+    for name in "abc":
+        decisions.decide(name="supersede", row_id=first.row(name).id, actor="admin", reason="test")
+    second = Attempt("abc", number=1).stored()
+    second.confirm("ab")
+    for _ in range(3):
+        second.advance("abc")
+    bundle = bundle_of(second.rid)
+    told = [Statement.objects.filter(subject=second.rid), Receipt.objects.filter(subject=second.rid)]
+    for each in told:
+        each.delete()
+    first.advance("d")
+    assert (first.new_state("d"), first.row("d").state) == ("quarantined", "voting")
+    Reshare.objects.filter(rid=second.rid).delete()  # d's vertex knows no row of the second
+    stranger = said(second, "d", "DELETED")
+    assert refused(second, Bundle([stranger], bundle.preimage)) == "bad_receipt"
+    receive(rid=second.rid, bundle=bundle, actor="admin")
+    first.advance("d")
+    assert (first.new_state("d"), first.row("d").state) == ("discarded", "superseded")
+    assert first.row("d").ended_at is not None
+
+
+@pytest.mark.parametrize("kind", ["CONFIRMED", "ABORTED"])
+def test_hellos_of_another_attempt_or_in_another_receipt_tell_nothing(kind: str) -> None:
+    attempt, other = Attempt("abd"), Attempt()
+    hellos = (other if kind == "ABORTED" else attempt).hello.hellos
+    forged = said(attempt, "a", kind, digest=b"", body={"hellos": hellos})
+    assert refused(attempt, Bundle([forged], None)) == "not_found"
+    stranger = said(attempt, "d", "ABORTED", digest=b"", body={"hellos": attempt.hello.hellos})
+    assert refused(attempt, Bundle([stranger], None)) == "not_found"
+
+
+def test_a_refused_bundle_leaves_no_row() -> None:
+    attempt = Attempt()
+    assert refused(attempt, Bundle([said(attempt, gid=bytes(32))], preimage(attempt))) == "bad_receipt"
 
 
 def test_an_unknown_attempt_without_its_preimage_is_not_found() -> None:

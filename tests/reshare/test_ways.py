@@ -8,15 +8,19 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 
 from audit.models import Decision, Event
+from keys import receipts
 from keys.models import KeyShare
 from keys.models import Receipt as ReceiptRow
+from keys.receipts import Bundle
 from reshare import decisions
 from reshare.models import Reshare
+from reshare.receiving import receive
 from reshare.requests import Room, existing_request
 from reshare.rule.types import Attempt as Attempt_
 from reshare.rule.types import Ballot, Kind, Mode, Receipt
 from reshare.ways import of, ways_on
 from tests.life import Party, Vertex
+from tests.mpc.simulator import identity
 from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
 from vertex.errors import ApiError
 
@@ -172,6 +176,32 @@ def test_carried_to_completion() -> None:
     assert (public("a"), first.hello.k) in deleted, "its first deletion stands as it was made"
     assert first.look("a").view.facts.conflicted is False
     check_invariants(first, second)
+
+
+def test_a_proposal_goes_higher_on_hearing_of_a_promise_to_an_attempt_unknown_here() -> None:
+    """c promised a ballot with the k that a proposes and a higher rid, for an attempt of which a knows nothing."""
+    first = Attempt("abd").stored()
+    first.confirm("ab")
+    first.advance("b")
+    first.advance("a")
+    assert decide(first, "a", "carry")
+    first.advance("a")
+    assert carried_at(first, "a") == [2]
+    first.advance("a")
+    assert carried_at(first, "a") == [2], "nothing higher was heard"
+    for rid, expected in ((bytes(32), [2]), (b"\xff" * 32, [2, 3])):
+        hello = first.hello
+        elsewhere = receipts.issue(
+            identity("c"), kind="PROMISED", subject=rid, gid=hello.gid, k=2, digest=b"", body={"mode": "dealing"}
+        )
+        receive(rid=first.rid, bundle=Bundle([elsewhere], None), actor="admin")
+        first.advance("a")
+        assert carried_at(first, "a") == expected
+
+
+def carried_at(attempt: Attempt, name: str) -> list[int]:
+    promises = [each for each in attempt.look(name).view.receipts if each.mode == Mode.CARRYING]
+    return sorted(each.k for each in promises if each.party == public(name))
 
 
 FIRST, SECOND = Ballot(1, b"1"), Ballot(2, b"2")

@@ -157,26 +157,29 @@ class Judge:
         """Runs the real table: who accepted the highest ballot proposes it again, the living answer and accept.
 
         Where another attempt is accepted meanwhile that one counts highest and is carried next, as step 7 says.
-        Receipts of the dead are lost, but for the commit certificate in an acceptor's journal.
+        Receipts of the dead are lost, but for the commit certificate in an acceptor's journal. At first the proposer
+        knows of no other attempt: it must hear of a higher promise to go higher.
         """
-        for _ in range(len(self.world.rids) + 1):
+        alone = True
+        for _ in range(len(self.world.rids) + 2):
             accepted = [party.acceptor.accepted or _NONE for party in parties]
             highest = max(accepted)
             if highest == _NONE:
                 return False
-            parties = self._act(parties, (accepted.index(highest),), _PROPOSE, joiners, highest.rid)
+            parties = self._act(parties, (accepted.index(highest),), _PROPOSE, joiners, highest.rid, alone=alone)
+            alone = False
             while (after := self._act(parties, range(len(parties)), _RESCUE, joiners)) != parties:
                 parties = after
             if self._heard(parties, joiners).facts.complete:
                 return True
         return False
 
-    def _heard(self, parties: list[Local], joiners: list[Local]) -> Knowledge:
+    def _heard(self, parties: list[Local], joiners: list[Local], only: bytes | None = None) -> Knowledge:
         seats, first = self.world.names, self.world.size.leaving + self.world.size.staying
         said = [(seats[index], party) for index, party in enumerate(parties)]
         said += [(seats[first + index], party) for index, party in enumerate(joiners)]
-        heard = frozenset(r._replace(party=seat) for seat, party in said for r in party.sent)
-        facts = count(self.world.attempts, heard)
+        heard = frozenset(r._replace(party=seat) for seat, party in said for r in party.sent if only in (None, r.rid))
+        facts = count([each for each in self.world.attempts if only in (None, each.rid)], heard)
         certified = frozenset(p.acceptor.accepted.rid for p in parties if p.acceptor.accepted is not None)
         return Knowledge(facts._replace(committed=facts.committed | certified), frozenset())
 
@@ -187,10 +190,12 @@ class Judge:
         names: frozenset[str],
         joiners: list[Local],
         rid: bytes | None = None,
+        *,
+        alone: bool = False,
     ) -> list[Local]:
         """One transition of each of these parties that changes something, all on what was said before."""
         table = tuple(transition for transition in self.world.table if transition.name in names)
-        known, after = self._heard(parties, joiners), list(parties)
+        known, after = self._heard(parties, joiners, rid if alone else None), list(parties)
         for index in who:
             after[index] = next(self._results(parties[index], known, table, rid), parties[index])
         return after

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -101,6 +102,13 @@ class _Shadow:
         self.me, self.acceptor = seen.me, seen.acceptor._replace(accepted=None)
 
 
+def _hears_k(seen: Any, attempt: Any, ballot: Ballot) -> bool:
+    promised, standing = seen.acceptor.promised, seen.facts.highest
+    if promised is not None and standing.k <= promised.k:
+        seen = replace(seen, facts=seen.facts._replace(highest=Ballot(0, b"")))
+    return _propose(seen, attempt, ballot)
+
+
 def _confirmers(seen: Any, attempt: Any, ballot: Ballot) -> bool:
     vote = seen.acceptor.vote(attempt.rid)
     return vote is not None and vote.kind == Kind.CONFIRMED and _may_accept(seen, attempt, ballot)
@@ -128,6 +136,7 @@ def _any_attempt(receipt: Any, attempt: Any) -> bool:
 
 
 _promise, _confirm, _deletion, _may_accept = table.promise, table.confirm, view.deletion, guards.may_accept
+_propose = guards.propose
 
 _PROMISED_BY_P = Patch(
     facts, "may_carry", lambda ballot, heard, known: len({r.party for r in heard}) >= promises_needed(known)
@@ -224,6 +233,15 @@ MUTANTS = (
     ),
     Mutant("DELETED before erasing", LEAVE_23, (Patch(guards, "attest", _attest_early),), "I2"),
     Mutant("only confirmers erase", CARRY_23, (Patch(guards, "may_accept", _confirmers),), "I4", ends=True),
+    Mutant(
+        "a proposal that goes higher on a higher k alone",
+        SUPERSEDE_23,
+        (Patch(guards, "propose", _hears_k),),
+        "I4",
+        ends=True,
+        without=_CALM,
+        along=("supersede a", "supersede a", "store a", "confirm a", "confirm a", "supersede b", "accept confirmed a"),
+    ),
     Mutant(
         "destroying on abort",
         LIAR_STAY,
