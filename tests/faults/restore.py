@@ -12,7 +12,8 @@ from cluster.vertex import PROCESSES, WORKER
 from tests.faults.client import call, ok
 from tests.faults.life import Member
 from tests.faults.points import Point, Role, named
-from tests.faults.scenario import SAME, Run, Scenario, Shape
+from tests.faults.scenario import Run, Scenario
+from tests.faults.shapes import SAME, Shape
 from tests.faults.struck import AtPoint, Stage, Times
 from tests.faults.vertices import Snapshot
 
@@ -69,6 +70,8 @@ def dumped_name(point: Point, keystore: bool) -> str:
 
 class RestoreRun(Run):
     """The scenario to its end, then the restore of the struck vertex and what becomes of it."""
+
+    spoils = True
 
     def finale(self, target: Member, old: list[Member], new: list[Member]) -> None:
         assert isinstance(self.fault, Dumped)

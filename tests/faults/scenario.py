@@ -12,32 +12,12 @@ from tests.faults.invariants import violations
 from tests.faults.life import Life, Member, Refused, Stuck, World
 from tests.faults.points import Path, Role
 from tests.faults.result import Result
+from tests.faults.shapes import Shape
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.supervisor import Supervisor
 from tests.faults.vertices import STORE_BY
 
 TRIES = 3  # of a call that a fault had refused before anything began, or aborted
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """From a t-of-n quorum to another: how many stay, leave and join."""
-
-    t: int
-    n: int
-    new_t: int
-    new_n: int
-    stay: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.t}-of-{self.n}→{self.new_t}-of-{self.new_n}"
-
-
-SAME = Shape(2, 3, 2, 3, stay=2)
-GROW = Shape(2, 3, 3, 5, stay=2)
-SHRINK = Shape(3, 5, 2, 3, stay=2)
-SHAPES = (SAME, GROW, SHRINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +32,17 @@ class Scenario:
     follows: bool = False  # the target is an old party that does not confirm
     run: "type[Run] | None" = None  # what plays it, where that is not Run
     alone: bool = False  # it strikes every vertex, or takes something from every key of one
+    strikes: Path | None = None  # the phase of the path in which it does, where the path has several
+
+    @property
+    def phase(self) -> Path:
+        return self.strikes or self.path
 
 
 class Run:
     """Plays one scenario with one key."""
+
+    spoils = False  # whether the key is of no use to later scenarios
 
     def __init__(self, world: World, supervisor: Supervisor, life: Life, scenario: Scenario, seed: str) -> None:
         self.world, self.supervisor, self.life, self.scenario = world, supervisor, life, scenario
@@ -143,7 +130,7 @@ class Run:
         def done() -> bool:
             return bool(operations) and all(life.operation(*each)[0] != "pending" for each in operations)
 
-        if strike and self.scenario.path == Path.RESHARE:
+        if strike and self.scenario.phase == Path.RESHARE:
             self._under_fault(target, begin, done)
         else:
             begin()
@@ -152,7 +139,7 @@ class Run:
             self._given_up(operations, order)
             return False
         new = life.renewed([*staying, *joining], operations)
-        struck = target if strike and self.scenario.path in (Path.CONFIRM, Path.ABORT) else None
+        struck = target if strike and self.scenario.phase in (Path.CONFIRM, Path.ABORT) else None
         return self._vote(order, new, operations, struck)
 
     def _given_up(self, operations: list[tuple[Member, str]], old: list[Member]) -> None:
@@ -210,9 +197,10 @@ class Run:
         """The shares' own states, and nothing left to carry."""
         wanted = [(member, {"active"} if aborts else {"erased"}) for member in old]
         wanted += [(member, {"parked", "discarded"} if aborts else {"active"}) for member in new]
-        return all(
-            self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0] in states for member, states in wanted
-        )
+        return all(self._state(member) in states for member, states in wanted)
+
+    def _state(self, member: Member) -> str:
+        return str(self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0])
 
     def _afterwards(self, old: list[Member], new: list[Member], aborts: bool) -> None:
         """Who may sign does, who may not doesn't: the old quorum, the new one, and mixes of both."""

@@ -185,7 +185,7 @@ class Soak:
         self._back(vertex, process, at)
 
     def _at_point(self, rng: random.Random, vertex: str) -> None:
-        point = rng.choice([point for point in POINTS if point.path != Way.KEYGEN])
+        point = rng.choice([point for point in POINTS if point.path in (Way.RESHARE, Way.CONFIRM, Way.ABORT)])
         order = arm(self.harness.cluster.faulty(vertex).orders, point)
         deadline = time.monotonic() + 5
         while order.fired_at is None and time.monotonic() < deadline:
