@@ -104,6 +104,7 @@ PUBLIC = {
         "SetupKey",
         "SignFields",
         "SignShare",
+        "SignerFields",
     },
 }
 
