@@ -3,9 +3,11 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
+from keys.console.approvals import ApprovalAdmin
 from keys.console.people import ApiKeyAdmin, ApiUserAdmin, OperatorAdmin
-from keys.console.policies import ApprovalAdmin, PolicyAdmin, RuleAdmin
-from keys.console.shares import KeyShareAdmin, ProtocolSessionAdmin
+from keys.console.policies import PolicyAdmin, RuleAdmin
+from keys.console.sessions import ProtocolSessionAdmin
+from keys.console.shares import KeyShareAdmin
 from keys.console.webhooks import WebhookDeliveryAdmin, WebhookEndpointAdmin
 
 __all__ = [

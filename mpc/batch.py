@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpc.channel import Received, Session, open_session
+from mpc.channel import Received, Session
 from mpc.errors import Abort, Blame, CheckFailed, Malformed
 from mpc.findings import Findings, decode_all
 from mpc.frost.signing import FrostRequest, frost_fields, frost_in
@@ -25,10 +25,9 @@ from mpc.protocol import Checkpoint, Protocol, Release, Rng
 from mpc.schemes import scheme_of
 from mpc.secret import Confidential
 from mpc.shares import PairState, Share
-from mpc.sharing import ranks
 from mpc.sign import EXTENSION_FAILED, Begin, PairCheck, SignRequest, check_pairs, sign_fields, sign_in
 from mpc.signature import Signature
-from mpc.signers import check_signer
+from mpc.signers import check_signer, open_signing, signer_fields
 from mpc.wire import MAX_BATCH, BatchFields, BatchOffers, Bundle, Message, SealedBundle, encode
 
 Request = SignRequest | FrostRequest
@@ -67,17 +66,8 @@ def batch_sign(
     if any(isinstance(item, FrostRequest if pairwise else SignRequest) for item in request.items):
         raise ValueError("a request of another scheme")
     hashes = tuple(b"" if item is None else _hash(share, item) for item in request.items)
-    session = yield from open_session(
-        me,
-        "batch",
-        "signer",
-        _fields(share, request),
-        room=request.room,
-        size=request.size,
-        coordinates=ranks(share.identities),
-        rng=rng,
-        extra=encode(BatchOffers(offers=hashes)),
-    )
+    fields = BatchFields(**signer_fields(share, request.room, request.size), count=len(request.items))
+    session = yield from open_signing(me, "batch", fields, rng, extra=encode(BatchOffers(offers=hashes)))
     agreed = _agreed(session, hashes)
     if pairwise:
         check_pairs(session, share, pairs)
@@ -97,19 +87,6 @@ def _hash(share: Share, item: Request) -> bytes:
     """Of everything that the signers of a single request must agree on (32 B)."""
     fields = sign_fields(share, item) if isinstance(item, SignRequest) else frost_fields(share, item)
     return TH("batch/request", encode(fields))
-
-
-def _fields(share: Share, request: BatchRequest) -> BatchFields:
-    return BatchFields(
-        room=request.room,
-        scheme=share.scheme,
-        size=request.size,
-        t=share.t,
-        identities=share.identities,
-        gid=share.gid,
-        public_key=share.public_key,
-        count=len(request.items),
-    )
 
 
 def _agreed(session: Session, own: Sequence[bytes]) -> list[int]:

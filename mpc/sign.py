@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpc import derive
-from mpc.channel import Channel, open_session
+from mpc.channel import Channel
 from mpc.errors import Abort, Blame, CheckFailed, Malformed
 from mpc.findings import Findings
 from mpc.group import SECP256K1, Point
@@ -29,7 +29,7 @@ from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
-from mpc.signers import check_signer
+from mpc.signers import check_signer, open_signing, signer_fields
 from mpc.wire import Commitment, SignExtension, SignFields, SignProduct, SignShare
 
 __all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
@@ -99,17 +99,7 @@ def sign(
         raise ValueError("not an ECDSA share of this party")
     check_signer(me, share, request.size, rng)
 
-    session = yield from open_session(
-        me,
-        "sign",
-        "signer",
-        sign_fields(share, request),
-        room=request.room,
-        size=request.size,
-        coordinates=ranks(share.identities),
-        rng=rng,
-        index=request.index,
-    )
+    session = yield from open_signing(me, "sign", sign_fields(share, request), rng, index=request.index)
     check_pairs(session, share, pairs)
     yield Begin(session.sid)
     return (yield from sign_in(session, share, pairs, request, rng))
@@ -154,13 +144,7 @@ def sign_in(
 def sign_fields(share: Share, request: SignRequest) -> SignFields:
     """Everything that decides what is signed."""
     return SignFields(
-        room=request.room,
-        scheme=share.scheme,
-        size=request.size,
-        t=share.t,
-        identities=share.identities,
-        gid=share.gid,
-        public_key=share.public_key,
+        **signer_fields(share, request.room, request.size),
         digest=request.digest,
         path=tuple(request.path),
         index=request.index,

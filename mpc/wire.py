@@ -87,8 +87,8 @@ class KeygenFields(Message):
     identities: Identities
 
 
-class SignFields(Message):
-    """What the signers must agree on. Who signs is bound by the sid."""
+class SignerFields(Message):
+    """What signers agree on first, whatever they sign: the quorum and the key. Who signs is bound by the sid."""
 
     room: Text
     scheme: Text
@@ -97,23 +97,21 @@ class SignFields(Message):
     identities: Identities
     gid: Hash
     public_key: Point
+
+
+class SignFields(SignerFields):
+    """What the signers of one ECDSA request must agree on."""
+
     digest: Hash
     path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
     index: Count
 
 
-class FrostFields(Message):
+class FrostFields(SignerFields):
     """What FROST's signers must agree on. ``message``: its hash; ``tweak``: none, or one (a field that is None would
     count as not known); ``signing_key``: the child or tweaked key that the signature will be for.
     """
 
-    room: Text
-    scheme: Text
-    size: Count
-    t: Count
-    identities: Identities
-    gid: Hash
-    public_key: Point
     message: Hash
     path: Annotated[tuple[Count, ...], Meta(max_length=MAX_PATH)]
     tweak: Annotated[tuple[Tweak, ...], Meta(max_length=1)]
@@ -325,16 +323,9 @@ class SignShare(Message):
     u: Scalar
 
 
-class BatchFields(Message):
+class BatchFields(SignerFields):
     """What the signers of a batch must agree on; ``count``: how many requests it has. Which of them: `BatchOffers`."""
 
-    room: Text
-    scheme: Text
-    size: Count
-    t: Count
-    identities: Identities
-    gid: Hash
-    public_key: Point
     count: Count
 
 

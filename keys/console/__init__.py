@@ -1,1 +1,1 @@
-"""The console's pages of people, tokens, shares and sessions: looked at here, changed by services only."""
+"""The console's pages of what a vertex owns: looked at here, changed by services only."""

@@ -1,4 +1,4 @@
-"""Key shares with their lineage, and protocol sessions: public data only, nothing sealed is ever loaded."""
+"""Key shares with their lineage, and the bans of their pairs: public data only, nothing sealed is ever loaded."""
 
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from audit.labels import badge, short
 from audit.services.people import APPROVE, PROPOSE
 from keys import bans, restored, selectors
 from keys.console.questions import QUESTIONS, choices
-from keys.models import KeyShare, ProtocolSession
+from keys.models import KeyShare
 from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
 
@@ -146,48 +146,3 @@ def _line(share: KeyShare) -> list[KeyShare]:
         ancestors.insert(0, older)
         older = older.predecessor
     return [*ancestors, share, *share.successors.order_by("created_at")]
-
-
-@admin.register(ProtocolSession)
-class ProtocolSessionAdmin(ReadOnlyAdmin):
-    list_display = ["id_short", "kind", "state_badge", "round", "room_short", "key", "created_at", "finished_at"]
-    list_filter = ["kind", "state"]
-    search_fields = ["id", "room", "share__id"]
-    list_select_related = ["share"]
-    ordering = ["-created_at"]
-    fields = [
-        "id",
-        "kind",
-        "state_badge",
-        "round",
-        "relay",
-        "room_short",
-        "room_size",
-        "key",
-        "deadline",
-        "lease_until",
-        "error",
-        "created_at",
-        "finished_at",
-    ]
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ProtocolSession]:
-        return super().get_queryset(request).defer("sealed_seed", "share__sealed_share")
-
-    @display(description="session")
-    def id_short(self, session: ProtocolSession) -> str:
-        return f"{str(session.id)[:13]}…"
-
-    @display(description="state", ordering="state")
-    def state_badge(self, session: ProtocolSession) -> SafeString:
-        return badge(session.state)
-
-    @display(description="room")
-    def room_short(self, session: ProtocolSession) -> SafeString:
-        return short(session.room)
-
-    @display(description="key")
-    def key(self, session: ProtocolSession) -> SafeString:
-        url = reverse("admin:keys_keyshare_change", args=[session.share_id])
-        return format_html('<a href="{}">{}…</a>', url, str(session.share_id)[:13])

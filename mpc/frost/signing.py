@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mpc import derive
-from mpc.channel import Channel, open_session
+from mpc.channel import Channel
 from mpc.errors import Abort, Malformed
 from mpc.findings import Findings
 from mpc.frost.core import NonceCommitment, Nonces, Signing
@@ -26,7 +26,7 @@ from mpc.identity import Identity
 from mpc.protocol import Protocol, Release, Rng
 from mpc.shares import Share
 from mpc.sharing import ranks
-from mpc.signers import check_signer
+from mpc.signers import check_signer, open_signing, signer_fields
 from mpc.wire import FrostCommitment, FrostFields, FrostShare
 
 
@@ -63,17 +63,7 @@ def frost_sign(me: Identity, share: Share, request: FrostRequest, rng: Rng) -> P
         raise ValueError("not a FROST share of this party")
     check_signer(me, share, request.size, rng)
 
-    session = yield from open_session(
-        me,
-        "frost",
-        "signer",
-        frost_fields(share, request),
-        room=request.room,
-        size=request.size,
-        coordinates=ranks(share.identities),
-        rng=rng,
-        index=request.index,
-    )
+    session = yield from open_signing(me, "frost", frost_fields(share, request), rng, index=request.index)
     return (yield from frost_in(session, share, request, rng))
 
 
@@ -109,13 +99,7 @@ def _key(share: Share, request: FrostRequest) -> SigningKey:
 def frost_fields(share: Share, request: FrostRequest) -> FrostFields:
     """Everything that decides what is signed, and under which key."""
     return FrostFields(
-        room=request.room,
-        scheme=share.scheme,
-        size=request.size,
-        t=share.t,
-        identities=share.identities,
-        gid=share.gid,
-        public_key=share.public_key,
+        **signer_fields(share, request.room, request.size),
         message=TH("frost/message", request.message),
         path=tuple(request.path),
         tweak=() if request.tweak is None else (request.tweak,),

@@ -11,11 +11,12 @@ import pytest
 
 from keys.keystore import Keystore
 from tests.api import admin, alice, bob, new_operator, new_user, nobody, worker
+from tests.keys.policed import key
 from tests.keys.providers import Files, Pkcs11, Provider, Vault, empty_token, softhsm
 from tests.keys.vault_server import VaultServer
 from tests.life import vertex
 
-__all__ = ["admin", "alice", "bob", "new_operator", "new_user", "nobody", "vertex", "worker"]
+__all__ = ["admin", "alice", "bob", "key", "new_operator", "new_user", "nobody", "vertex", "worker"]
 
 SOFTHSM_AT: list[Path] = []
 

@@ -109,6 +109,7 @@ PUBLIC = {
         "SetupKey",
         "SignFields",
         "SignShare",
+        "SignerFields",
     },
 }
 

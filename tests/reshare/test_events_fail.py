@@ -1,22 +1,19 @@
 """If an event can't be written, what it tells of does not happen: every service that records one, with a full disk.
 
 Services that are called are in a table: after the failure all tables are as they were before. What a worker does by
-itself is run once, each kind of event failing first at each of its places: no state is ever seen without its event.
+itself is in `test_events_of_workers`.
 """
 
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as configured
-from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -24,35 +21,22 @@ from pytest_django import Settings
 
 from audit import services as audit
 from audit import signals
-from audit.models import Deletion, Event
 from audit.services import events as appending
 from keys import backup, create, exporting, keygen, node, operators, receipts, signing, users, witness
 from keys.boxes import AnswerKey
 from keys.keystore import keystore
 from keys.models import (
     ApiUser,
-    Approval,
     KeyShare,
     Operation,
-    Operator,
     PairState,
-    Policy,
     ProtocolSession,
-    Receipt,
-    Rule,
     Statement,
-    WebhookDelivery,
-    WebhookEndpoint,
 )
-from keys.policies import approvals
-from keys.policies import services as policies
-from keys.policies.asked import Asked
-from keys.policies.check import policy_check
 from keys.sessions import services as sessions
 from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
-from keys.webhooks import endpoints, sending
 from mpc.errors import Abort, Blame
 from mpc.shares import UncheckedShare
 from mpc.sign import Signature
@@ -65,32 +49,12 @@ from reshare.models import Reshare
 from reshare.receiving import Bundle, receive
 from reshare.restoring import restore
 from tests.audit.shown import ready
-from tests.life import Vertex, at_once
 from tests.mpc.simulator import identity, key
+from tests.reshare.acts_of_policies import OF_POLICIES
 from tests.reshare.attempts import OLD, Attempt, old_quorum, old_share, public
+from tests.reshare.full_disk import BY_ITSELF, PASSWORD, Act, FullDisk, new_operator, user
 
 HOUSE = Path(__file__).resolve().parents[2]
-PASSWORD = "a long password of no importance"
-Act = Callable[[], object]
-
-
-class FullDisk:
-    """In place of the event's model where events are appended: those that `refuses` names are not written."""
-
-    def __init__(self, refuses: Callable[[dict[str, Any]], bool]) -> None:
-        self.refuses = refuses
-        self.objects = self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(Event.objects, name)
-
-    def __call__(self, **fields: Any) -> Event:
-        return Event(**fields)
-
-    def bulk_create(self, events: list[Event]) -> list[Event]:
-        if any(self.refuses(vars(event)) for event in events):
-            raise OperationalError("could not extend file: no space left on device")
-        return Event.objects.bulk_create(events)
 
 
 def everything() -> dict[str, str]:
@@ -106,21 +70,10 @@ def everything() -> dict[str, str]:
 # What is called: each makes what it needs, and gives the call that must leave nothing when its event fails.
 
 
-def user() -> ApiUser:
-    return ApiUser.objects.create(name="somebody")
-
-
 def operation() -> Operation:
     return Operation.objects.create(
         user=user(), caller="admin", action="test", deadline=timezone.now() + timedelta(seconds=60)
     )
-
-
-def new_operator(group: str = "approver") -> Operator:
-    operators.groups_ensure()
-    made = Operator.objects.create_user(username=group, password=PASSWORD, is_staff=True)
-    made.groups.add(Group.objects.get(name=group))
-    return made
 
 
 def api_key_created() -> Act:
@@ -404,106 +357,6 @@ def head_conflict() -> Act:
     return lambda: witness._compare(witness.PeerHead.objects.get(number=2).id)
 
 
-def new_rule(kind: str = "operator_approval", **parameters: Any) -> Rule:
-    return policies.built_in_rule_add(name=kind, kind=kind, parameters=parameters, actor="admin")
-
-
-def new_policy(*rules: Rule) -> Policy:
-    return policies.policy_create(name="p", rules=[rule.id for rule in rules], actor="admin")
-
-
-def bound(rule: Rule, *, asked: bool = False) -> KeyShare:
-    """A share under a policy of this rule; with a call that waits for an operator."""
-    old_quorum()
-    share = old_share("a")
-    policies.policy_of_key(key_id=share.id, policy_id=new_policy(rule).id, actor="admin")
-    share.refresh_from_db()
-    if asked:
-        approvals.request(Asked.of(share, "delete", {}), rule)
-    return share
-
-
-def deletion_checked(share: KeyShare) -> Act:
-    return lambda: policy_check(key=share, action="delete", fields={})
-
-
-def webhook(user: ApiUser | None = None) -> WebhookEndpoint:
-    url = "https://hooks.example/vertex"
-    with override_settings(VERTEX_WEBHOOK_HOSTS=["hooks.example"]):
-        return endpoints.endpoint_create(url=url, events=[], user=user, actor="admin")[0]
-
-
-def webhook_deleted() -> Act:
-    endpoint = webhook()
-    return lambda: endpoints.endpoint_delete(endpoint=endpoint, actor="admin")
-
-
-def webhook_disabled() -> Act:
-    endpoint = webhook()
-    return transaction.atomic(lambda: sending._disable(endpoint))
-
-
-def webhook_retried() -> Act:
-    delivery = endpoints.endpoint_test(endpoint=webhook())
-    WebhookDelivery.objects.update(state="failed", finished_at=timezone.now())
-    return lambda: endpoints.delivery_retry(delivery_id=delivery.id, actor="admin")
-
-
-def rule_deleted() -> Act:
-    rule = new_rule()
-    return lambda: policies.rule_delete(rule_id=rule.id, actor="admin")
-
-
-def policy_deleted() -> Act:
-    policy = new_policy()
-    return lambda: policies.policy_delete(policy_id=policy.id, actor="admin")
-
-
-def rule_put_in() -> Act:
-    rule, policy = new_rule(), new_policy()
-    return lambda: policies.rule_to_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
-
-
-def rule_taken_out() -> Act:
-    rule = new_rule()
-    policy = new_policy(rule)
-    return lambda: policies.rule_from_policy(policy_id=policy.id, rule_id=rule.id, actor="admin")
-
-
-def policy_attached() -> Act:
-    old_quorum()
-    share, policy = old_share("a"), new_policy()
-    return lambda: policies.policy_of_key(key_id=share.id, policy_id=policy.id, actor="admin")
-
-
-def policy_detached() -> Act:
-    share = bound(new_rule())
-    return lambda: policies.policy_of_key(key_id=share.id, policy_id=None, actor="admin")
-
-
-def policy_of_user() -> Act:
-    someone, policy = user(), new_policy()
-    return lambda: policies.policy_of_user(user_id=someone.id, policy_id=policy.id, actor="admin")
-
-
-def approval_asked() -> Act:
-    return deletion_checked(bound(new_rule()))
-
-
-def approval_decided(*, approve: bool) -> Act:
-    new_operator()
-    bound(new_rule(), asked=True)
-    waiting = Approval.objects.get()
-    return lambda: approvals.decide(approval_id=waiting.id, approve=approve, actor="operator:approver")
-
-
-def approval_used() -> Act:
-    new_operator()
-    share = bound(new_rule(), asked=True)
-    approvals.decide(approval_id=Approval.objects.get().id, approve=True, actor="operator:approver")
-    return deletion_checked(share)
-
-
 CALLED: dict[str, Callable[[], Act]] = {
     "user.created": lambda: lambda: users.user_create(name="x", owner=None, actor="admin"),
     "api_key.created": api_key_created,
@@ -540,24 +393,7 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.deletion_asked": deletion_asked,
     "identity.destroyed": identity_destroyed,
     "keystore.rotated": keystore_rotated,
-    "webhook.created": lambda: webhook,
-    "webhook.deleted": webhook_deleted,
-    "webhook.disabled": webhook_disabled,
-    "webhook.retried": webhook_retried,
-    "rule.added": lambda: new_rule,
-    "rule.deleted": rule_deleted,
-    "policy.created": lambda: new_policy,
-    "policy.deleted": policy_deleted,
-    "policy.rule_added": rule_put_in,
-    "policy.rule_removed": rule_taken_out,
-    "policy.attached": policy_attached,
-    "policy.detached": policy_detached,
-    "policy.of_user": policy_of_user,
-    "policy.denied": lambda: deletion_checked(bound(new_rule("allowed_actions", actions=["sign"]))),
-    "approval.asked": approval_asked,
-    "approval.approved": lambda: approval_decided(approve=True),
-    "approval.denied": lambda: approval_decided(approve=False),
-    "approval.used": approval_used,
+    **OF_POLICIES,
 }
 # A ban destroys the pair's key before it says so, and what was stored stays stored: both err on the safe side.
 # So does an identity's; nobody needs another word of it.
@@ -597,78 +433,6 @@ def test_nothing_remains_of_a_call_whose_event_fails(alone: None, monkeypatch: p
         assert keystore().keys.list() == keys
 
 
-# What a worker does by itself: each kind of event fails the first time at each of its places.
-
-
-def untold() -> Iterator[str]:
-    """What is there more often than events tell of it. All parties are on one vertex, so it is counted."""
-    events = list(Event.objects.values_list("action", "data"))
-    actions = Counter(action for action, _ in events)
-    sides = {side: Counter(data.get(side) for _, data in events) for side in ("old_share", "new_share", "ledger")}
-    there: Counter[tuple[str, str]] = Counter()
-    for row in Reshare.objects.select_related("old_share", "new_share"):
-        there["reshare", row.state] += row.state not in ("waiting", "running")
-        there["conflicts", "receipts.conflict"] += bool(row.conflicts)
-        for side, share, before in (("old_share", row.old_share, "active"), ("new_share", row.new_share, "created")):
-            if share is not None:
-                there[side, share.state] += share.state != before
-                there["suspended", "share.suspended"] += bool(share.suspended)
-    for kind in Receipt.objects.exclude(fingerprint__in=BY_HAND).values_list("kind", flat=True):
-        there["reshare", kind.lower()] += 1
-    there["ledger", "erased"] += Deletion.objects.filter(own=True, state="erased").count()
-    for (what, name), count in there.items():
-        told = sides[what][name] if what in sides else actions[f"reshare.{name}" if what == "reshare" else name]
-        if count > told:
-            yield f"{what} {name}: {count}, told {told}"
-
-
-BY_HAND: list[bytes] = []  # receipts that a test signed itself
-
-
-def persist(act: Callable[[], None]) -> None:
-    """Do it until it is done, as the sweep has it done: again after every failure."""
-    for _ in range(100):
-        try:
-            return act()
-        except OperationalError:
-            continue
-    raise AssertionError("it is never done")
-
-
-def test_no_state_is_seen_without_its_event(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reshare up to its end; then a receipt of this vertex that it never signed, which makes two faces."""
-    failed: set[tuple[str, str, str]] = set()
-    seen: list[str] = []
-
-    def refuses(fields: dict[str, Any]) -> bool:
-        at_once([lambda: seen.extend(untold())])  # another connection: only what is committed
-        place = fields["action"], fields["subject"], json.dumps(fields["data"], sort_keys=True)
-        return place not in failed and not failed.add(place)  # type: ignore[func-returns-value]
-
-    old_quorum()
-    monkeypatch.setattr(appending, "Event", FullDisk(refuses))
-    attempt = Attempt()
-    attempt.begin()
-    persist(attempt.settle)
-    attempt.through()
-    persist(attempt.settle)
-    for name in "ab":
-        persist(lambda name=name: attempt.confirm(name))  # type: ignore[misc]
-    persist(attempt.settle)
-    assert {row.state for row in Reshare.objects.all()} == {"clean"}
-    about = {"subject": attempt.rid, "gid": attempt.hello.gid, "k": attempt.hello.k}
-    unknown = receipts.issue(identity("a"), kind="ABORTED", **about, digest=attempt.result("a").digest)
-    BY_HAND[:] = [receipts.fingerprint(unknown)]
-    receipts.keep(unknown, receipts.parse(unknown))
-    persist(attempt.settle)
-    assert sorted(set(seen)) == []
-    assert list(untold()) == []
-    # Not every one that failed is there later: who has accepted in the journal erases next, without accepting again.
-    assert {action for action, _, _ in failed} >= set(Event.objects.values_list("action", flat=True))
-    assert {"reshare.deleted", "reshare.clean", *BY_ITSELF} <= {action for action, _, _ in failed}
-
-
-BY_ITSELF = {"receipts.conflict", "share.suspended", "reshare.alarms"}
 ELSEWHERE = {"audit.cut"}  # tests/keys/test_witness.py: what shares a head must not be in a transaction
 
 

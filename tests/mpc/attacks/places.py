@@ -128,6 +128,7 @@ INSIDE: dict[tuple[str, str], type[Message]] = {
 NOT_SENT = {
     wire.Message: "the base of all",
     wire.SecretMessage: "the base of what is private",
+    wire.SignerFields: "the base of what signers agree on",
     wire.Description: "signed, never sent: a hello's fields say the same, its extra has the signature",
     wire.Participant: "part of a reshare's preimage: tests/mpc/test_reshare_lies.py changes each of its fields",
 }
@@ -211,9 +212,16 @@ def message_types() -> set[type[Message]]:
     return {kind for _, kind in inspect.getmembers(wire, inspect.isclass) if issubclass(kind, Message)}
 
 
+def natures_of(kind: type[Message]) -> dict[str, str]:
+    """Each field's type as `mpc.wire` spells it, a base's first."""
+    return {
+        name: str(nature) for base in reversed(kind.__mro__) for name, nature in inspect.get_annotations(base).items()
+    }
+
+
 def _fields(place: Place, kind: type[Message], path: Path) -> Iterator[Spot]:
-    for name in kind.__struct_fields__:
-        nature, here = kind.__annotations__[name], (*path, name)
+    for name, nature in natures_of(kind).items():
+        here = (*path, name)
         part = getattr(wire, nature.removesuffix(" | None"), None)
         inside = INSIDE.get((place.protocol, name)) if kind is wire.Hello else None
         if kind is place.kind and place.inside:
@@ -237,8 +245,8 @@ def types_in(place: Place) -> set[type[Message]]:
     while waiting:
         kind = waiting.pop()
         found.add(kind)
-        for nature in kind.__annotations__.values():
-            part = getattr(wire, str(nature).removesuffix(" | None"), None)
+        for nature in natures_of(kind).values():
+            part = getattr(wire, nature.removesuffix(" | None"), None)
             if inspect.isclass(part) and issubclass(part, Message) and part not in found:
                 waiting.append(part)
     return found

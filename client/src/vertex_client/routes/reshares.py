@@ -1,7 +1,7 @@
 """Changing a quorum: taking part, looking, voting, carrying receipts."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 from vertex_client.answers import KeyId, Page, Receipts, Received, Reshare, ReshareLine, Scheme
 from vertex_client.calls import Call, Route, given, path
@@ -10,8 +10,19 @@ from vertex_client.decoding import read
 OperatorDecision = Literal["supersede", "carry", "agree", "discard"]
 
 
-def _part(scheme: Scheme, role: str, **fields: Any) -> Call[KeyId]:
-    return Call("POST", path(scheme, "reshare", role), read(KeyId), given(**fields), creates=True)
+class Part(TypedDict):
+    """What all parties of a reshare are asked alike; `keygen_ids` are the new quorum's."""
+
+    keygen_ids: Sequence[str]
+    new_threshold: int
+    room_uuid: str
+    deletions_required: NotRequired[int | None]
+    relay_address: NotRequired[str | None]
+
+
+def _part(scheme: Scheme, role: str, key_id: str, keygen_ids: Sequence[str], **fields: Any) -> Call[KeyId]:
+    body = given(key_id=key_id, keygen_ids=list(keygen_ids), **fields)
+    return Call("POST", path(scheme, "reshare", role), read(KeyId), body, creates=True)
 
 
 def _word(reshare_id: str, word: str, **fields: Any) -> Call[Reshare]:
@@ -22,52 +33,14 @@ class ReshareRoutes:
     """`reshare_id` in these calls is a vertex's own name of a reshare or its `rid`, the same everywhere."""
 
     @Route
-    def reshare_existing(
-        self,
-        scheme: Scheme,
-        key_id: str,
-        *,
-        keygen_ids: Sequence[str],
-        new_threshold: int,
-        room_uuid: str,
-        deletions_required: int | None = None,
-        relay_address: str | None = None,
-    ) -> Call[KeyId]:
-        """A party that stays; `keygen_ids` are the new quorum's. The answer is the new share, quarantined."""
-        return _part(
-            scheme,
-            "existing-party",
-            key_id=key_id,
-            keygen_ids=list(keygen_ids),
-            new_threshold=new_threshold,
-            room_uuid=room_uuid,
-            deletions_required=deletions_required,
-            relay_address=relay_address,
-        )
+    def reshare_existing(self, scheme: Scheme, key_id: str, **part: Unpack[Part]) -> Call[KeyId]:
+        """A party that stays. The answer is the new share, quarantined."""
+        return _part(scheme, "existing-party", key_id, **part)
 
     @Route
-    def reshare_departing(
-        self,
-        scheme: Scheme,
-        key_id: str,
-        *,
-        keygen_ids: Sequence[str],
-        new_threshold: int,
-        room_uuid: str,
-        deletions_required: int | None = None,
-        relay_address: str | None = None,
-    ) -> Call[KeyId]:
+    def reshare_departing(self, scheme: Scheme, key_id: str, **part: Unpack[Part]) -> Call[KeyId]:
         """A party that leaves: it lends its share and votes. The answer is the old share."""
-        return _part(
-            scheme,
-            "departing-party",
-            key_id=key_id,
-            keygen_ids=list(keygen_ids),
-            new_threshold=new_threshold,
-            room_uuid=room_uuid,
-            deletions_required=deletions_required,
-            relay_address=relay_address,
-        )
+        return _part(scheme, "departing-party", key_id, **part)
 
     @Route
     def reshare_joining(
@@ -75,27 +48,12 @@ class ReshareRoutes:
         scheme: Scheme,
         key_id: str,
         *,
-        keygen_ids: Sequence[str],
-        new_threshold: int,
-        room_uuid: str,
         old_threshold: int | None = None,
         expected_pubkey: str | None = None,
-        deletions_required: int | None = None,
-        relay_address: str | None = None,
+        **part: Unpack[Part],
     ) -> Call[KeyId]:
         """A party that joins with a key from `create`; what it expects of the key is checked."""
-        return _part(
-            scheme,
-            "new-party",
-            key_id=key_id,
-            keygen_ids=list(keygen_ids),
-            new_threshold=new_threshold,
-            room_uuid=room_uuid,
-            old_threshold=old_threshold,
-            expected_pubkey=expected_pubkey,
-            deletions_required=deletions_required,
-            relay_address=relay_address,
-        )
+        return _part(scheme, "new-party", key_id, old_threshold=old_threshold, expected_pubkey=expected_pubkey, **part)
 
     @Route
     def refresh(self, scheme: Scheme, key_id: str, *, room_uuid: str, relay_address: str | None = None) -> Call[KeyId]:
