@@ -1,6 +1,5 @@
 """The same Idempotency-Key and body: the same answer, once; with another body: refused."""
 
-import time
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from keys.users import api_key_create
 from keys.views import rooms
 from relay.client import RelayUnavailable
 from tests.api import Api, error_of, footprint
-from tests.life import Vertex
+from tests.life import MemoryRelay, Vertex
 
 pytestmark = pytest.mark.django_db(transaction=True)
 REFUSED = (400, "bad_request_params")
@@ -83,21 +82,28 @@ def test_the_same_room_again(alice: Api, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("lost", ["the call", "its answer"])
-def test_a_call_that_found_no_relay_may_be_repeated_as_it_was(vertex: Vertex, lost: str) -> None:
-    """The same key, body and room: 503 says so, and remembers nothing."""
+def test_a_call_that_found_no_relay_may_be_repeated_as_it_was(
+    vertex: Vertex, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """The same key, body and room: 503 says so, and remembers nothing. The relay is back at once: it would hear of it
+    if this party left the room."""
     a, b = (vertex.party(name) for name in "ab")
     caller = Api(api_key_create(user_id=a.user.id, actor="admin"))
     body: Any = {"key_id": str(a.key_id), "num_parties": 2, "threshold": 2, "room_uuid": vertex.room(2)}
     body |= {"others_keygen_ids": [b.keygen_id]}
     asked = {"idempotency_key": "k", "prefer": "respond-async"}
-    if lost == "its answer":
-        vertex.relay.join(body["room_uuid"], party=a.identity.hex(), until=int(time.time()) + 60)
-    vertex.relay.down = RelayUnavailable("no answer")
-    refused = caller.call("POST /ecdsa/keygen", body, **asked)
+
+    def unheard(room: str, **named: Any) -> None:
+        if lost == "its answer":
+            MemoryRelay.join(vertex.relay, room, **named)
+        raise RelayUnavailable("no answer")
+
+    with monkeypatch.context() as away:
+        away.setattr(vertex.relay, "join", unheard)
+        refused = caller.call("POST /ecdsa/keygen", body, **asked)
     assert error_of(refused) == (503, "not_ready")
     assert int(refused["Retry-After"]) > 0
     assert a.state == "created"
-    vertex.relay.down = None
     first, second = (caller.call("POST /ecdsa/keygen", body, **asked) for _ in range(2))
     assert (first.status_code, first.json()) == (second.status_code, second.json()) == (202, first.json())
     assert vertex.relay.left == [], "who will come again has not left"
