@@ -21,6 +21,7 @@ TONES = {
     "aborted": "bad",
     "revoked": "bad",
     "denied": "bad",
+    "banned": "bad",
     "approved": "good",
     "leaving": "bad",
     "departing": "bad",
