@@ -19,5 +19,6 @@ RUN DATABASE_URL=postgresql://build@localhost/build REDIS_URL=redis://localhost 
     python manage.py collectstatic --no-input
 USER vertex
 EXPOSE 8000 8900
-CMD ["gunicorn", "vertex.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "1", \
-     "--threads", "64", "--keep-alive", "75", "--timeout", "120", "--no-control-socket", "--worker-tmp-dir", "/dev/shm"]
+CMD ["gunicorn", "vertex.wsgi", "--config", "python:vertex.serving", "--bind", "0.0.0.0:8000", \
+     "--worker-class", "gthread", "--workers", "1", "--threads", "64", "--keep-alive", "75", \
+     "--timeout", "120", "--no-control-socket", "--worker-tmp-dir", "/dev/shm"]

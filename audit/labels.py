@@ -22,6 +22,8 @@ TONES = {
     "revoked": "bad",
     "denied": "bad",
     "banned": "bad",
+    "suspended": "bad",
+    "exported whole": "warn",
     "approved": "good",
     "leaving": "bad",
     "departing": "bad",

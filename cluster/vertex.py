@@ -98,6 +98,7 @@ class Vertex:
             listener.listen(256)
             self.port = listener.getsockname()[1]
             gunicorn = python("-m", "gunicorn", "vertex.wsgi", "--bind", f"fd://{listener.fileno()}")
+            gunicorn += ["--config", "python:vertex.serving"]
             threads = ["--worker-class", "gthread", "--workers", "1", "--threads", "64", "--keep-alive", "75"]
             rest = ["--timeout", "120", "--graceful-timeout", "5", "--no-control-socket", "--name", self.name]
             # Where gunicorn touches a file at each turn of its loop.

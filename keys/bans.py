@@ -38,6 +38,13 @@ def forbid_by_keystore(key: KeyShare, parties: Collection[bytes]) -> None:
     _refuse(pair for pair in pairs if pair.banned_at is not None or (held and banned(pair)))
 
 
+def by_keystore(key: KeyShare) -> tuple[bytes, ...]:
+    """For workers: the counterparties that are banned, by the keystore's word too, and that no operator has decided
+    about."""
+    pairs = key.pairs.filter(lifted_at=None).order_by("peer").defer("sealed")
+    return tuple(bytes(pair.peer) for pair in pairs if pair.banned_at is not None or banned(pair))
+
+
 def _refuse(pairs: Iterable[PairState]) -> None:
     if names := ", ".join(encode_keygen_id(bytes(pair.peer)) for pair in pairs):
         raise ApiError(

@@ -21,7 +21,7 @@ def key_request(*, operation: Operation, scheme: str) -> None:
 
 def ask_again() -> int:
     """For the sweep: a task that was lost with its worker, or with the broker's memory, is asked for again."""
-    asked = operations.unattended(action_suffix=".create")
+    asked = operations.unattended(action__endswith=".create")
     for operation in asked:
         scheme = operation.action.partition(".")[0]
         key_create_task.apply_async(args=(str(operation.id), scheme), queue="life")

@@ -18,7 +18,7 @@ def head_request(*, operation: Operation) -> None:
 
 def ask_again() -> int:
     """For the sweep, as keys.create's."""
-    asked = operations.unattended(action_suffix="audit.head")
+    asked = operations.unattended(action="audit.head")
     for operation in asked:
         head_task.apply_async(args=(str(operation.id),), queue="life")
     return len(asked)

@@ -43,8 +43,15 @@ def party_list(texts: list[str], *, own: bytes | None) -> list[bytes]:
     return sorted({*parties} if own is None else {*parties, own})
 
 
-def keygen_request(
+def keygen_request(**asked: Any) -> None:
+    """Join the room for a key generation; a worker starts when it is full. Takes what `generation_open` takes."""
+    generation_open(kind="keygen", more={}, **asked)
+
+
+def generation_open(
     *,
+    kind: str,
+    more: dict[str, Any],
     user: ApiUser,
     operation: Operation,
     key_id: UUID,
@@ -56,7 +63,8 @@ def keygen_request(
     relay_address: str | None,
     deadline: datetime,
 ) -> None:
-    """Join the room for a key generation; a worker starts when it is full. Raises ApiError."""
+    """Join the room of a protocol that makes a key's first shares. ``more``: further parameters of the session. Raises
+    ApiError."""
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     require(key, "keygen")
     own = bytes(key.identity.public)
@@ -74,10 +82,10 @@ def keygen_request(
             raise ApiError("already_performed_keygen", "a protocol that makes a share for this key is under way")
 
     session_open(
-        kind="keygen",
+        kind=kind,
         share=key,
         operation=operation,
-        params={"threshold": threshold, "parties": [party.hex() for party in parties]},
+        params={"threshold": threshold, "parties": [party.hex() for party in parties], **more},
         relay_url=resolve(relay_address),
         room=room_uuid,
         min_size=num_parties,

@@ -18,12 +18,12 @@ import redis
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import clock
+from keys import boxes, clock
 from keys.auth import principal_in
+from keys.boxes import AnswerKey
 from keys.models import Operation
 from keys.webhooks.events import operation_finished
 from mpc.hashing import TH
@@ -33,6 +33,7 @@ from vertex.requests import request_id
 
 State = Operation.State
 MAX_KEY = 200  # characters of an Idempotency-Key
+SEALED = "sealed"  # the part of a result that is sealed to the view which waits for it
 MAX_AGAIN = 20  # tasks that one sweep asks for again
 _WAKE_TTL = 600  # seconds
 _slots = BoundedSemaphore(settings.VERTEX_MAX_WAITERS)
@@ -72,13 +73,17 @@ def perform(
     action: str,
     start: Callable[[Operation, datetime], None],
     cancel: Callable[[UUID], object] = lambda operation_id: None,
+    answer_key: AnswerKey | None = None,
 ) -> Response:
     """Make the row, start the work (``start(operation, deadline)``), answer as the caller prefers.
 
     ``cancel(operation_id)`` is called when the time is over: it ends what has changed nothing yet. Whatever ``start``
     raises leaves no pending row behind: nothing was begun, and the same Idempotency-Key may be used again.
+    ``answer_key``: of an answer with a secret, which this view alone can open, once, and only while it waits.
     """
     wanted = preference(request)
+    if answer_key is not None and wanted.respond_async:
+        raise ApiError("bad_request_params", "the answer holds a secret, kept nowhere: this call can't be async")
     with _slot(wanted):
         deadline = wanted.deadline
         operation, fresh = begin(request, action=action, deadline=deadline)
@@ -88,7 +93,7 @@ def perform(
             except BaseException:
                 Operation.objects.filter(id=operation.id, state=State.PENDING).delete()
                 raise
-        return respond(operation, wanted, cancel=cancel)
+        return respond(operation, wanted, cancel=cancel, answer_key=answer_key if fresh else None)
 
 
 def once(request: Request, *, action: str, make: Callable[[], tuple[dict[str, Any], dict[str, Any]]]) -> Response:
@@ -126,9 +131,11 @@ def begin(request: Request, *, action: str, deadline: datetime) -> tuple[Operati
     if name is None:
         operation.save(force_insert=True)
         return operation, True
-    # Waits for a transaction that is about to use the same key, then sees its row.
-    Operation.objects.bulk_create([operation], ignore_conflicts=True)
-    found = Operation.objects.get(caller=principal.actor, idempotency_key=name)
+    found = None
+    while found is None:  # again where the earlier call's row was forgotten in between
+        # Waits for a transaction that is about to use the same key, then sees its row.
+        Operation.objects.bulk_create([operation], ignore_conflicts=True)
+        found = Operation.objects.filter(caller=principal.actor, idempotency_key=name).first()
     if bytes(found.request_digest or b"") != operation.request_digest:
         raise ApiError("bad_request_params", "this Idempotency-Key was used for another request")
     return found, found.id == operation.id
@@ -138,14 +145,23 @@ def _digest(request: Request, action: str) -> bytes:
     # A GET's body means nothing and is not looked at.
     data = {} if request.method == "GET" else request.data
     parts = (data, request.query_params.lists(), request.parser_context["kwargs"])
-    return TH("request", action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts))
+    key = settings.SECRET_KEY.encode()  # a request may hold a secret that could be guessed
+    return TH(
+        "request", key, action.encode(), *(msgspec.json.encode(_plain(part), order="deterministic") for part in parts)
+    )
 
 
 def _plain(part: Any) -> Any:
     return part if isinstance(part, dict) else list(part)
 
 
-def respond(operation: Operation, wanted: Preference, *, cancel: Callable[[UUID], object]) -> Response:
+def respond(
+    operation: Operation,
+    wanted: Preference,
+    *,
+    cancel: Callable[[UUID], object],
+    answer_key: AnswerKey | None = None,
+) -> Response:
     """The answer once there is one; 202 at once for who prefers that; `executor_result` when the time is over."""
     if operation.state == State.PENDING and wanted.respond_async:
         location = f"/operations/{operation.id}"
@@ -159,12 +175,31 @@ def respond(operation: Operation, wanted: Preference, *, cancel: Callable[[UUID]
         operation.refresh_from_db()
     if operation.state == State.PENDING:
         raise ApiError("executor_result", f"not finished in time; it may go on: see /operations/{operation.id}")
-    return answer(operation)
+    return answer(operation, answer_key)
 
 
-def answer(operation: Operation) -> Response:
-    """The answer of a finished operation: its result or its error."""
-    return Response(operation.result, status=operation.status)
+def answer(operation: Operation, answer_key: AnswerKey | None = None) -> Response:
+    """The answer of a finished operation: its result or its error; with the secret in it for who has the key."""
+    result, sealed = public_result(operation), _sealed(operation)
+    if sealed is not None and answer_key is not None:
+        result |= msgspec.json.decode(answer_key.open(bytes.fromhex(sealed), operation.id.bytes))
+        Operation.objects.filter(id=operation.id).update(result=public_result(operation))
+    return Response(result, status=operation.status)
+
+
+def seal_answer(operation_id: UUID, secret: dict[str, str], *, public: bytes) -> dict[str, Any]:
+    """Worker: the result of an operation whose view alone, by its answer key, can read it."""
+    return {SEALED: boxes.seal(public, msgspec.json.encode(secret), "answer", operation_id.bytes).hex()}
+
+
+def public_result(operation: Operation) -> Any:
+    """What may be told of a result later."""
+    result = operation.result
+    return {name: part for name, part in result.items() if name != SEALED} if isinstance(result, dict) else result
+
+
+def _sealed(operation: Operation) -> str | None:
+    return operation.result.get(SEALED) if isinstance(operation.result, dict) else None
 
 
 def split(operation: Operation, *, parts: int) -> list[Operation]:
@@ -216,7 +251,8 @@ def _end(
         state=State.FAILED if error else State.DONE,
         status=error.status if error else 200,
         result=error.body if error else result or {},
-        finished_at=timezone.now(),
+        finished_at=Now(),
+        arguments={},
     )
     return bool(rows)
 
@@ -238,12 +274,12 @@ def expire() -> int:
     return sum(finish(operation_id=operation_id, error=error) for operation_id in overdue.values_list("id", flat=True))
 
 
-def unattended(*, action_suffix: str) -> list[Operation]:
-    """For the sweep: the oldest pending calls of an action that is one task, sent some time ago and maybe lost."""
+def unattended(**which: Any) -> list[Operation]:
+    """For the sweep: the oldest pending calls of those that are one task, sent some time ago and maybe lost."""
     now = clock.now()
     sent = now - timedelta(seconds=max(1.0, settings.VERTEX_SWEEP))
     pending = Operation.objects.filter(state=State.PENDING, session=None, created_at__lt=sent, deadline__gt=now)
-    return list(pending.filter(action__endswith=action_suffix).order_by("created_at")[:MAX_AGAIN])
+    return list(pending.filter(**which).order_by("created_at")[:MAX_AGAIN])
 
 
 @contextmanager

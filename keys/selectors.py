@@ -15,6 +15,8 @@ from mpc.schemes import scheme_of
 from vertex.errors import ApiError
 
 M = TypeVar("M", bound=Model | dict[str, Any])
+R = TypeVar("R", bound=Model)
+READERS = frozenset({"viewer", "operator", "approver", "auditor"})
 _DESCRIBED = (
     "id",
     "user_id",
@@ -45,7 +47,15 @@ def key_seen_by(principal: TokenPrincipal, *, key_id: UUID) -> KeyShare:
 
 def keys_seen_by(principal: TokenPrincipal) -> QuerySet[KeyShare]:
     """All keys that this principal may read about."""
-    return KeyShare.objects.filter(user=principal.user) if principal.user else KeyShare.objects.all()
+    return seen_by(principal, KeyShare.objects.all())
+
+
+def seen_by(principal: TokenPrincipal, rows: QuerySet[R]) -> QuerySet[R]:
+    """Of rows that each have a `user` those that this principal may read about: a user's own; all for the admin token
+    and for operators of any group, none for an operator of none, who sees nothing in the console either."""
+    if principal.user is not None:
+        return rows.filter(user=principal.user)
+    return rows if principal.in_groups(READERS) else rows.none()
 
 
 def described(keys: QuerySet[KeyShare]) -> QuerySet[KeyShare, dict[str, Any]]:

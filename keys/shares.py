@@ -9,6 +9,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -48,7 +49,16 @@ def journal_name(identity: bytes, gid: bytes) -> str:
 
 def identity_create() -> PartyIdentity:
     """A fresh identity key, its secret half sealed under a data key of its own."""
-    identity = Identity(os.urandom(32))
+    return _identity_seal(Identity(os.urandom(32)))
+
+
+def identity_keep(identity: Identity) -> PartyIdentity:
+    """The row of an identity that came with a backup: the one that is here, or a new one."""
+    known = PartyIdentity.objects.filter(public=identity.public, data_key__isnull=False).first()
+    return known or _identity_seal(identity)
+
+
+def _identity_seal(identity: Identity) -> PartyIdentity:
     store = keystore()
     ref = store.keys.make()
     sealed = store.keys.wrap(ref, identity.reveal(), _aad("identity/1", identity.public))
@@ -90,12 +100,19 @@ def pairs_seal(*, gid: bytes, pairs: Mapping[bytes, PairState]) -> list[dict[str
 
 
 def share_keep(
-    *, key: KeyShare, share: Share, pairs: Mapping[bytes, PairState], digest: bytes, extra: Mapping[str, Any]
+    *,
+    key: KeyShare,
+    share: Share,
+    pairs: Mapping[bytes, PairState],
+    digest: bytes,
+    extra: Mapping[str, Any],
+    banned: Iterable[bytes] = (),
 ) -> dict[str, Any]:
     """Step 2, its first half: data keys and sealed share into the keystore (fsync); returns the journal's record.
 
     Idempotent: a share whose journal entry exists is never sealed a second time. ``share_row_from_journal`` puts the
-    record into the database; ``extra`` (JSON) is for whoever makes lost rows again.
+    record into the database; ``extra`` (JSON) is for whoever makes lost rows again. ``banned``: the counterparties of a
+    share from a backup with which it must have no pairs.
     """
     name = journal_name(bytes(key.identity.public), share.gid)
     journal = keystore().journal
@@ -118,6 +135,8 @@ def share_keep(
             "data_key": ref,
             "sealed": base64.b64encode(sealed).decode(),
             "pairs": pairs_seal(gid=share.gid, pairs=pairs),
+            "banned": [party.hex() for party in banned],
+            "backed_up_at": key.backed_up_at.isoformat() if key.backed_up_at else None,
             "digest": digest.hex(),
             "extra": dict(extra),
         }
@@ -126,7 +145,7 @@ def share_keep(
         except JournalExists:  # another worker was faster: its share is the one
             for made in (ref, *(pair["data_key"] for pair in record["pairs"])):
                 keystore().keys.destroy(made)
-            return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra)
+            return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra, banned=banned)
         return record
     kept: dict[str, Any] = json.loads(entry)
     return kept
@@ -148,6 +167,9 @@ def share_row_from_journal(record: Mapping[str, Any]) -> tuple[KeyShare, bool]:
         "state": State.QUARANTINED,
         "quarantined_at": timezone.now(),
     }
+    if record.get("backed_up_at"):  # it was active when it was backed up; whether it is still, an operator must say
+        fields |= {"state": State.ACTIVE, "activated_at": timezone.now(), "suspended": KeyShare.RESTORED}
+        fields["backed_up_at"] = datetime.fromisoformat(record["backed_up_at"])
     key_id = uuid.UUID(record["key_id"])
     updated = KeyShare.objects.filter(id=key_id, state=State.CREATED).update(**fields)
     if not updated and not KeyShare.objects.filter(id=key_id).exists():
@@ -169,6 +191,10 @@ def share_row_from_journal(record: Mapping[str, Any]) -> tuple[KeyShare, bool]:
                 share_id=key_id,
                 peer=bytes.fromhex(pair["peer"]),
                 defaults={"sealed": base64.b64decode(pair["sealed"]), "data_key": pair["data_key"]},
+            )
+        for party in record.get("banned", ()):
+            PairRow.objects.get_or_create(
+                share_id=key_id, peer=bytes.fromhex(party), defaults={"banned_at": fields["backed_up_at"]}
             )
     return KeyShare.objects.select_related("identity").get(id=key_id), bool(updated)
 

@@ -3,6 +3,8 @@
 import structlog
 from celery import shared_task
 
+from keys.backup import backup_export
+from keys.boxes import box_renew
 from keys.create import key_create_task
 from keys.heads import head_task
 from keys.policies.external import question_task
@@ -12,7 +14,15 @@ from vertex.liveness import reconciled
 
 log = structlog.get_logger()
 
-__all__ = ["head_task", "key_create_task", "question_task", "send_task", "session_run"]
+__all__ = [
+    "backup_export",
+    "box_renew",
+    "head_task",
+    "key_create_task",
+    "question_task",
+    "send_task",
+    "session_run",
+]
 
 
 @shared_task(name="keys.session_run")

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from keys.models import Scheme
-from keys.views import admin, audit, keys, operations, policies, protocols, rooms, webhooks
+from keys.views import admin, audit, exports, keys, operations, policies, protocols, rooms, webhooks
 
 SCHEMES = tuple(Scheme)
 
@@ -15,6 +15,10 @@ def _routes(scheme: str) -> list[object]:
         path(f"{scheme}/keygen", protocols.Keygen.as_view(scheme=scheme)),
         path(f"{scheme}/export/exportId/<str:key_id>", export_id),
         path(f"{scheme}/export-id/<str:key_id>", export_id),
+        path(f"{scheme}/export/full", exports.ExportFull.as_view(scheme=scheme)),
+        path(f"{scheme}/backup/export-key-share/<str:key_id>", exports.BackupExport.as_view(scheme=scheme)),
+        path(f"{scheme}/import/key-importer", exports.KeyImporter.as_view(scheme=scheme)),
+        path(f"{scheme}/import/import-key-share-recipient", exports.KeyShareRecipient.as_view(scheme=scheme)),
     ]
 
 

@@ -88,6 +88,7 @@ class Session(Confidential):
         self.me = greetings.me
         self.sid = sid
         self.parties = tuple(greetings.hellos)
+        self.roles = {party: hello.role for party, hello in greetings.hellos.items()}
         self.extras = {party: hello.extra for party, hello in greetings.hellos.items()}
         self.echo = sid
         self._rng = rng

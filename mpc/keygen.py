@@ -22,6 +22,7 @@ from mpc.channel import Received, Session, open_session
 from mpc.dealing import Dealing, check_deals, check_openings
 from mpc.errors import Malformed
 from mpc.findings import Findings
+from mpc.group import Point as GroupPoint
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.outcome import check_feldman, check_outcomes, make_outcome, own_share
@@ -170,14 +171,29 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     check_feldman(group, feldman)
     secret = own_share(group, shares.values(), feldman, x)
     chain_code = TH("cc", session.sid, *(parts[party] for party in config.identities))
+    return (yield from conclude(config, session, setups, keys, secret, feldman, chain_code, rng))
 
+
+def conclude(
+    config: KeygenConfig,
+    session: Session,
+    setups: Mapping[bytes, PairSetup],
+    keys: Mapping[bytes, SetupKey],
+    secret: int,
+    feldman: tuple[GroupPoint, ...],
+    chain_code: bytes,
+    rng: Rng,
+) -> Protocol[KeygenResult]:
+    """K3 and K4, with which an import ends too: the set-ups, and one digest that everybody proves its share for."""
+    group, xs, me, others = group_of(config.scheme), ranks(config.identities), session.me.public, session.others
+    pairwise = scheme_of(config.scheme).pairwise
     puncturings = (yield from answer_setups(session, setups, keys)) if pairwise else {}
     public_shares = {party: evaluate(group, feldman, xs[party]) for party in config.identities}
     statement = KeygenStatement(
         version=VERSION,
         room=config.room,
         scheme=config.scheme,
-        t=t,
+        t=config.t,
         identities=config.identities,
         sid=session.sid,
         feldman=tuple(point.to_bytes() for point in feldman),
@@ -185,7 +201,7 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
         public_key=feldman[0].to_bytes(),
         chain_code_hash=chain_code_hash(chain_code),
     )
-    outcome = make_outcome(group, secret, me.public, statement.digest, rng.draw)
+    outcome = make_outcome(group, secret, me, statement.digest, rng.draw)
     if pairwise:
         round_4 = yield from session.exchange(
             4, broadcast=outcome, private=puncturings, broadcasters=others, senders=others
@@ -196,7 +212,14 @@ def keygen(me: Identity, config: KeygenConfig, rng: Rng) -> Protocol[KeygenResul
     check_outcomes(group, statement.digest, public_shares, outcomes)
     pairs = finish_setups(setups, statement.gid, round_4.privates(Puncturing))
     share = Share(
-        config.scheme, statement.gid, t, config.identities, x, Secret(group.encode_scalar(secret)), feldman, chain_code
+        config.scheme,
+        statement.gid,
+        config.t,
+        config.identities,
+        xs[me],
+        Secret(group.encode_scalar(secret)),
+        feldman,
+        chain_code,
     )
     return KeygenResult(session.sid, statement.gid, share, pairs, statement.digest, encode(statement))
 

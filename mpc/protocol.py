@@ -100,8 +100,9 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Release(Checkpoint):
-    """Before a signature share leaves: the driver re-reads the share's state under lock, looks whether one of the other
-    signers, ``peers``, was banned meanwhile, and throws to stop. ``items``: which requests of a batch, by index.
+    """Before a signature share, or in an export the share itself, leaves: the driver re-reads the share's state under
+    lock, looks whether one of the other participants, ``peers``, was banned meanwhile, and throws to stop. ``items``:
+    which requests of a batch, by index.
     """
 
     peers: tuple[bytes, ...]

@@ -119,6 +119,19 @@ class FrostFields(SignerFields):
     index: Count
 
 
+class ExportFields(Message):
+    """What the parties of an export must agree on: above all who gets the key. Who takes part is bound by the sid."""
+
+    room: Text
+    scheme: Text
+    size: Count
+    t: Count
+    identities: Identities
+    gid: Hash
+    public_key: Point
+    recipient: IdentityKey
+
+
 class ReshareFields(Message):
     """A reshare's: None where the sender does not know it (a joiner knows nothing of the old quorum)."""
 
@@ -255,6 +268,12 @@ class EchoedOutcome(Message):
     outcome: Outcome
 
 
+class ImportCommitment(Message):
+    """Import's round 1, broadcast by every participant; empty from who deals nothing."""
+
+    commitment: Annotated[bytes, Meta(max_length=32)]
+
+
 class Promise(Message):
     """R1, broadcast by every participant; both are empty from who does not deal."""
 
@@ -263,14 +282,16 @@ class Promise(Message):
 
 
 class ReshareOpening(Message):
-    """R2, broadcast by every participant; no opening from who does not deal."""
+    """R2, and import's round 2, broadcast by every participant; no opening from who does not deal."""
 
     echo: Hash
     opening: Opening | None
 
 
 class ReshareDeal(SecretMessage):
-    """R2, private to a new party: the deal if the sender deals, the set-up key if it is a new party too."""
+    """R2, private to a new party: the deal if the sender deals, the set-up key if it is a new party too. Import's
+    round 2 likewise.
+    """
 
     deal: Deal | None
     setup: SetupKey | None
@@ -340,3 +361,15 @@ class FrostShare(Message):
 
     echo: Hash
     z: Scalar
+
+
+class ExportReady(Message):
+    """Export's round 1, broadcast: the sid that its sender is in."""
+
+    sid: Hash
+
+
+class ExportShare(SecretMessage):
+    """Export's round 2, private to the recipient: the sender's share, 32 B of payload."""
+
+    share: Scalar

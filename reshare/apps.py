@@ -9,7 +9,7 @@ class ReshareConfig(AppConfig):
         from prometheus_client import REGISTRY
 
         from keys.sessions.kinds import register
-        from reshare import orders  # noqa: F401 (its receivers)
+        from reshare import orders, restoring  # noqa: F401 (their receivers)
         from reshare.alarms import AlarmCollector
         from reshare.kind import ReshareKind
 

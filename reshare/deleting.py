@@ -8,7 +8,7 @@ from django.db import transaction
 
 from audit import services as audit
 from keys import operations
-from keys.actions import AGAIN, VOTE, require
+from keys.actions import AGAIN, GOING, VOTE, require
 from keys.models import ApiUser, KeyShare, Operation
 from keys.policies.check import policy_check
 from keys.selectors import key_of
@@ -27,7 +27,7 @@ State = KeyShare.State
 def delete_request(*, user: ApiUser, operation: Operation, key_id: UUID, scheme: str) -> None:
     """The user's word that its share dies; a worker erases it, or casts the vote. Raises ApiError."""
     found = key_of(user=user, key_id=key_id, scheme=scheme)
-    if require(found, "delete") != AGAIN:
+    if require(found, "delete") not in (AGAIN, GOING):  # there is nothing left to decide
         policy_check(key=found, action="delete", fields={"key_id": found.id})
     _begin(user, operation, found)
 
@@ -42,12 +42,12 @@ def _begin(user: ApiUser, operation: Operation, found: KeyShare) -> None:
         return
     if word == VOTE:
         _confirm(key, actor)
-    elif in_flight(key):
+    elif word != GOING and in_flight(key):
         raise ApiError("reshare_conflict", "a protocol that makes or deals this share is under way")
     elif key.state == State.CREATED:
         KeyShare.objects.filter(id=key.id, state=State.CREATED).update(state=State.DISCARDED)
         operations.finish(operation_id=operation.id, result={})
-    else:
+    elif word != GOING:
         sharing_orders.give_up(identity=key.identity, gid=bytes(key.gid or b""), actor=actor)
     audit.record(action="share.deletion_asked", actor=actor, subject=str(key.id), data={"state": key.state})
     if key.state != State.CREATED:
@@ -84,6 +84,10 @@ def delete_task(operation_id: str, key_id: str) -> None:
     with transaction.atomic():
         if key.state == State.ERASED or (key.state != State.ACTIVE and confirmed):
             operations.finish(operation_id=UUID(operation_id), result={})
+            return
+        if key.state == State.SUPERSEDED:
+            error = ApiError("share_superseded", "this share was superseded and is about to be erased: ask again")
+            operations.finish(operation_id=UUID(operation_id), error=error)
             return
         # An attempt began meanwhile: the order must not wait for its end and then surprise.
         SharingOrder.objects.filter(identity=key.identity, gid=gid, kind=SharingOrder.Kind.DELETE).delete()

@@ -24,6 +24,7 @@ from reshare.executor import advance
 from reshare.hellos import highest_k, known_receipts
 from reshare.models import Reshare
 from reshare.old_quorums import old_quorum_of
+from vertex.errors import ApiError
 
 Role, Run, State = Reshare.Role, Reshare.Run, Reshare.State
 
@@ -64,6 +65,8 @@ class ReshareKind(SessionKind):
     def begin(self, session: ProtocolSession) -> None:
         """What the hello says is fixed before the first one leaves, so that a replay says the same."""
         row = session.reshare
+        if row.old_share is not None and row.old_share.suspended:  # it was restored: nobody says who is banned
+            raise ApiError("reshare_conflict", "this share is suspended until an operator decides")
         _no_banned_party(row)
         session.params |= {
             "highest_k": highest_k(row),

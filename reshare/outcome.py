@@ -22,7 +22,7 @@ log = structlog.get_logger()
 State = Reshare.State
 # A share in one of these states signs, or may come to.
 SIGNING = frozenset({KeyShare.State.ACTIVE, KeyShare.State.RETIRING, KeyShare.State.QUARANTINED, KeyShare.State.PARKED})
-RESTORED = "peers hold receipts of this vertex that its journal does not cover: its keystore was restored"
+RESTORED = KeyShare.RESTORED
 
 
 def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from audit import services as audit
 from keys import keygen_receipts, witness
+from keys.boxes import ensure_box
+from keys.exporting import marks_restore
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
@@ -64,12 +66,14 @@ def alone() -> Iterator[bool]:
 def reconcile() -> None:
     """Make rows again that only the journal knows, mark erased what has no key, take up what is owed; then say so."""
     ensure_node()
+    ensure_box()
     check_durability()
     witness.check_own()
     for name in keystore().journal.list("share/"):
         entry = keystore().journal.read(name)
         if entry is not None:
             _restore(json.loads(entry))
+    marks_restore()
     for identity, gid, certificate in certificates.everywhere():
         _certified(identity, gid, certificate)
     for share in KeyShare.objects.select_related("identity").filter(state__in=LIVING):

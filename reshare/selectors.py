@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from keys import receipts
 from keys.auth import TokenPrincipal
 from keys.models import ProtocolSession
-from keys.selectors import shown_key
+from keys.selectors import seen_by, shown_key
 from mpc.identity import encode_keygen_id
 from reshare import decisions
 from reshare.look import attempt_of, facts_of
@@ -26,7 +26,7 @@ State = Reshare.State
 def reshares_seen_by(principal: TokenPrincipal) -> QuerySet[Reshare]:
     """All reshares that this principal may read about: a user's own, any for admins."""
     rows = Reshare.objects.select_related("identity", "session", "old_share", "new_share", "user__owner")
-    return rows.filter(user=principal.user) if principal.user else rows
+    return seen_by(principal, rows)
 
 
 def reshare_of(rows: QuerySet[Reshare], name: str) -> Reshare:

@@ -36,6 +36,11 @@ def agree(*, identity: PartyIdentity, gid: bytes, parties: Collection[str], rest
     )
 
 
+def withdraw(*, identity: PartyIdentity, gid: bytes) -> None:
+    """Forget an agreement that does not cover what there is to agree to."""
+    SharingOrder.objects.filter(identity=identity, gid=gid, kind=Kind.AGREE).delete()
+
+
 def restored_again(identity: bytes, gid: bytes) -> None:
     """The journal is about to say that its keystore was restored: what was agreed before is not about that."""
     for row in SharingOrder.objects.filter(identity__public=identity, gid=gid, kind=Kind.AGREE):

@@ -8,9 +8,10 @@ from reshare.deleting import delete_task
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.reconcile import alone, reconcile
+from reshare.restoring import agreed_task, restore_task
 from vertex.liveness import reconciled
 
-__all__ = ["advance_task", "delete_task", "reconcile_task"]
+__all__ = ["advance_task", "agreed_task", "delete_task", "reconcile_task", "restore_task"]
 
 
 @shared_task(name="reshare.advance")

@@ -17,12 +17,17 @@ import pytest
 from django.db import connections
 from django.utils import timezone
 
+from keys.boxes import ensure_box
+from keys.exporting import export_request
+from keys.importing import import_request
 from keys.keygen import keygen_request
 from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Receipt
 from keys.sessions import carrier, driver, evidence, rooms, services, worker
 from keys.shares import identity_create
 from keys.signing import sign_request
 from mpc.identity import encode_keygen_id
+from mpc.importing import Imported
+from mpc.secret import Secret
 from relay.client import Exchanged, Joined, Message, RelayRefused
 from reshare.models import Reshare
 from reshare.tasks import advance_task
@@ -197,6 +202,56 @@ class Vertex:
         room = self.room(len(parties))
         operations = [self.ask_sign(party, room, signed, **more) for party in parties]
         at_once([lambda: worker.work("sign")] * len(parties))
+        for operation in operations:
+            operation.refresh_from_db()
+        return operations
+
+    def ask_export(self, party: Party, to: Party, room: str, answer_to: bytes = bytes(31) + b"\x09") -> Operation:
+        operation = self.operation(party)
+        export_request(
+            user=party.user,
+            operation=operation,
+            key_id=party.key_id,
+            scheme=party.share.scheme,
+            export_to=to.keygen_id,
+            room_uuid=room,
+            relay_address=None,
+            deadline=operation.deadline,
+            answer_to=answer_to,
+        )
+        return operation
+
+    def export(self, parties: list[Party], to: Party, answer_to: bytes = bytes(31) + b"\x09") -> list[Operation]:
+        """The whole key to one of these parties: their finished operations."""
+        room = self.room(len(parties))
+        operations = [self.ask_export(party, to, room, answer_to) for party in parties]
+        at_once([lambda: worker.work("sign")] * len(parties))
+        for operation in operations:
+            operation.refresh_from_db()
+        return operations
+
+    def import_key(self, parties: list[Party], t: int, key: bytes, chain_code: bytes, **told: Any) -> list[Operation]:
+        """The first of these parties imports ``key``, a scalar as its group encodes it: their operations."""
+        room, operations = self.room(len(parties)), []
+        ensure_box()
+        for party in parties:
+            operation = self.operation(party)
+            role = {"dealt": Imported(Secret(key), Secret(chain_code))} if party is parties[0] else told
+            import_request(
+                user=party.user,
+                operation=operation,
+                key_id=party.key_id,
+                scheme=party.share.scheme,
+                num_parties=len(parties),
+                threshold=t,
+                others=[each.keygen_id for each in parties if each is not party],
+                room_uuid=room,
+                relay_address=None,
+                deadline=operation.deadline,
+                **role,
+            )
+            operations.append(operation)
+        self.run()
         for operation in operations:
             operation.refresh_from_db()
         return operations

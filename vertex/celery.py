@@ -19,11 +19,13 @@ log = structlog.get_logger()
 @worker_init.connect
 def _worker_init(**kwargs: Any) -> None:
     """A worker that opens another keystore than this database's refuses to start."""
+    from keys.boxes import ensure_box
     from keys.keystore import KeystoreError, keystore
     from keys.node import ensure_node
 
     try:
         ensure_node()
+        ensure_box()
     except KeystoreError as error:
         raise SystemExit(f"this worker can't use its keystore: {error}") from error
     if keystore().kind == "files" and not settings.VERTEX_KEYSTORE_UNCOPIED:

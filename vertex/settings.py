@@ -69,11 +69,18 @@ VERTEX_LEASE: float = env.float("VERTEX_LEASE", default=15.0)
 # Seconds that a rule server may take to answer, and that an operator's approval waits for the call it was given for.
 VERTEX_RULE_TIMEOUT: float = env.float("VERTEX_RULE_TIMEOUT", default=5.0)
 VERTEX_APPROVAL_LIFE: int = env.int("VERTEX_APPROVAL_LIFE", default=3_600)
+# Seconds after its end that a call is remembered, its Idempotency-Key and answer too; and a webhook's delivery.
+VERTEX_OPERATION_LIFE: int = env.int("VERTEX_OPERATION_LIFE", default=30 * 86_400)
+VERTEX_DELIVERY_LIFE: int = env.int("VERTEX_DELIVERY_LIFE", default=30 * 86_400)
 VERTEX_STORE_BY: int = env.int("VERTEX_STORE_BY", default=120)
 VERTEX_VOTE_BY: int = env.int("VERTEX_VOTE_BY", default=7 * 86_400)
 # When an alarm is raised: seconds from a commit to completion, and from completion to the last old share's erasure.
 VERTEX_COMPLETE_BY: int = env.int("VERTEX_COMPLETE_BY", default=60)
 VERTEX_CLEAN_BY: int = env.int("VERTEX_CLEAN_BY", default=86_400)
+
+# Whether single shares may leave as backups: off, encrypted (to the X25519 key below, 32 bytes in hex), or plaintext.
+VERTEX_BACKUP: str = env.str("VERTEX_BACKUP", default="off")
+VERTEX_BACKUP_PUBLIC_KEY: str = env.str("VERTEX_BACKUP_PUBLIC_KEY", default="")
 
 # --- Django -------------------------------------------------------------------------------------------------------
 DEBUG: bool = env.bool("VERTEX_DEBUG", default=False)

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -13,15 +13,14 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from audit.console import ReadOnlyAdmin
-from audit.console.words import WordForm, actor_of, password_holds
+from audit.console.words import password_holds
 from audit.labels import badge, short
-from audit.services import statement_hash
 from audit.services.people import APPROVE, PROPOSE
-from keys import bans, selectors
+from keys import bans, restored, selectors
+from keys.console.questions import QUESTIONS, choices
 from keys.models import KeyShare
 from keys.selectors import shown_key
 from mpc.identity import encode_keygen_id
-from vertex.errors import ApiError
 
 
 @admin.register(KeyShare)
@@ -51,7 +50,7 @@ class KeyShareAdmin(ReadOnlyAdmin):
         "erased_at",
     ]
     readonly_fields = fields
-    change_form_outer_after_template = "keys/bans.html"
+    change_form_outer_after_template = "keys/decisions.html"
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -59,58 +58,27 @@ class KeyShareAdmin(ReadOnlyAdmin):
         share = self.get_object(request, object_id)
         if share is None or not self.has_view_permission(request, share):
             return super().change_view(request, object_id, form_url, extra_context)
-        form = None
+        said = None
         if request.method == "POST":
-            if request.POST.get("decision") != bans.KIND or not request.user.has_perm(PROPOSE):
+            question = QUESTIONS.get(request.POST.get("decision", ""))
+            if question is None or not request.user.has_perm(PROPOSE):
                 raise PermissionDenied
-            form = self._word(share, request.POST)
+            form = question.form(share, request.POST)
             if form.is_valid() and password_holds(request, form, subject=str(share.id)):
-                self._decided(request, share, form.cleaned_data)
+                question.decide(request, share, form.cleaned_data)
                 return HttpResponseRedirect(request.path)
             if not request.user.is_authenticated:
                 return HttpResponseRedirect(request.path)
             request.method = "GET"  # the page again, with what is wrong in the form
-        shown = bans.shown(share)
-        standing = any(party["lifted_by"] is None for party in shown["parties"])
+            said = question, form
         context = {
-            "bans": shown,
-            "choice": self._choice(shown, form or self._word(share)) if standing else None,
+            "bans": bans.shown(share),
+            "restored": restored.shown(share),
+            "choices": choices(share, said),
             "may_carry": request.user.has_perm(PROPOSE),
             "may_approve": request.user.has_perm(APPROVE),
         }
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
-
-    @staticmethod
-    def _word(share: KeyShare, data: Any = None) -> WordForm:
-        return WordForm(data, shown=statement_hash(bans.statement_of(share)), auto_id=f"{bans.KIND}_%s")
-
-    @staticmethod
-    def _choice(shown: dict[str, Any], form: WordForm) -> dict[str, Any]:
-        return {
-            "decision": bans.KIND,
-            "title": "Lift the ban",
-            "meaning": "The next reshare or refresh of this key may make new pairs with these parties. Each of them is "
-            "another guess for a party that cheated. Lift it only where you know what went wrong.",
-            "statement_hash": shown["statement_hash"],
-            "proposed_by": shown["proposed_by"],
-            "urgent": bool(shown["proposed_by"] or form.is_bound),
-            "form": form,
-        }
-
-    @staticmethod
-    def _decided(request: HttpRequest, share: KeyShare, said: dict[str, Any]) -> None:
-        try:
-            done = bans.lift(
-                key_id=share.id,
-                actor=actor_of(request),
-                reason=said["reason"],
-                statement_hash=bytes.fromhex(said["statement_hash"]),
-            )
-        except ApiError as error:
-            messages.error(request, f"Nothing was decided: {error}.")
-            return
-        proposed = "Proposed: another operator must approve what you were shown."
-        messages.success(request, "The ban is lifted." if done else proposed)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KeyShare]:
         return super().get_queryset(request).select_related("identity").defer("sealed_share", "identity__sealed_secret")
@@ -125,7 +93,9 @@ class KeyShareAdmin(ReadOnlyAdmin):
 
     @display(description="state", ordering="state")
     def state_badge(self, share: KeyShare) -> SafeString:
-        return badge(share.state)
+        marks = [share.state, *(["suspended"] if share.suspended else [])]
+        marks += ["exported whole"] if share.exported_at else []
+        return format_html_join(" ", "{}", ((badge(mark),) for mark in marks))
 
     @display(description="quorum")
     def quorum(self, share: KeyShare) -> str:

@@ -1,5 +1,6 @@
 """What is true of users, key shares and protocol sessions, with the constraints that keep it so."""
 
+from keys.models.boxes import BoxKey
 from keys.models.heads import PeerHead
 from keys.models.node import Node
 from keys.models.people import ApiKey, ApiUser, Operator, Policy
@@ -13,6 +14,7 @@ __all__ = [
     "ApiKey",
     "ApiUser",
     "Approval",
+    "BoxKey",
     "KeyShare",
     "Node",
     "Operation",

@@ -31,7 +31,8 @@ class RuleCount(models.Model):
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="counts")
     # The public key (hex): a key's successors after a reshare go on with its count.
     subject = models.CharField(max_length=80)
-    period = models.BigIntegerField()
+    period = models.BigIntegerField()  # its beginning, in seconds since 1970
+    ends = models.BigIntegerField(db_index=True)  # its end: the row says nothing any more
     amount = models.DecimalField(max_digits=80, decimal_places=0, default=0)
 
     class Meta:

@@ -34,6 +34,9 @@ class Operation(models.Model):
     idempotency_key = models.CharField(max_length=200, null=True)
     request_digest = models.BinaryField(max_length=32, null=True)
     request_id = models.CharField(max_length=64, default="", blank=True)  # the X-Request-Id of the call that began it
+    # Of a call that is one task: which, and what it needs (secrets sealed) until the call has ended.
+    task = models.CharField(max_length=40, default="", blank=True)
+    arguments = models.JSONField(default=dict)
     deadline = models.DateTimeField()
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="parts")
     index = models.PositiveSmallIntegerField(null=True)  # of a part: its request's place in the batch
@@ -52,6 +55,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["deadline"], name="operation_pending", condition=Q(state="pending")),
             models.Index(fields=["created_at", "id"], name="operation_in_order"),
+            models.Index(fields=["finished_at"], name="operation_finished"),
         ]
 
 

@@ -36,6 +36,8 @@ class KeyShare(models.Model):
                         +-> discarded <- parked
     """
 
+    RESTORED = "this share came from a backup, or peers hold receipts that this journal does not cover: it was restored"
+
     class State(models.TextChoices):
         CREATED = "created"
         QUARANTINED = "quarantined"
@@ -68,8 +70,12 @@ class KeyShare(models.Model):
     quarantined_at = models.DateTimeField(null=True)
     activated_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    # When this party let its share out to make the whole key: it is no quorum's key any more.
+    exported_at = models.DateTimeField(null=True)
     # Why this share must not act until an operator has decided; empty where nothing is wrong.
     suspended = models.CharField(max_length=200, default="", blank=True)
+    # When the backup was made that this share came back from: bans of later are not known here.
+    backed_up_at = models.DateTimeField(null=True)
     erasure = models.JSONField(default=dict)  # the checks of the erase, each with its result
 
     class Meta:
@@ -101,7 +107,8 @@ class KeyShare(models.Model):
 
 
 class ShareExport(models.Model):
-    """A share left this vertex as a backup: who asked and when. The confirmation page lists these."""
+    """A share left this vertex as a backup, or in an export of the whole key: who asked and when. The confirmation page
+    lists these."""
 
     share = models.ForeignKey(KeyShare, on_delete=models.PROTECT, related_name="exports")
     caller = models.CharField(max_length=200)

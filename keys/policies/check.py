@@ -119,7 +119,8 @@ def _claim(asked: Asked, rule: Rule) -> Claim | None:
 def _count(asked: Asked, rule: Rule, claim: Count) -> str | None:
     """Count this call under the row's lock: calls at once wait for each other, and none is counted twice."""
     period = _period(claim)
-    RuleCount.objects.bulk_create([RuleCount(rule=rule, subject=asked.subject, period=period)], ignore_conflicts=True)
+    fresh = RuleCount(rule=rule, subject=asked.subject, period=period, ends=period + claim.seconds)
+    RuleCount.objects.bulk_create([fresh], ignore_conflicts=True)
     row = RuleCount.objects.select_for_update().get(rule=rule, subject=asked.subject, period=period)
     amount = int(row.amount) + claim.amount  # as an int: a Decimal's sum would be rounded to 28 digits
     if amount > claim.limit:

@@ -24,6 +24,7 @@ from django.db import connection, transaction
 from keys import clock, node, operations
 from keys.models import Rule, RuleRequest
 from keys.policies.asked import Asked
+from vertex import outbound
 from vertex.celery import app
 
 log = structlog.get_logger()
@@ -109,10 +110,11 @@ def question_task(identifier: str) -> None:
 
 
 def _posted(url: str, token: str) -> bytes:
-    """The answer's body. All of it within the time-out: one of httpx' own would begin again with each byte."""
+    """The answer's body. All of it within the time-out, the look-up of the server's name too: one of httpx' own would
+    begin again with each byte."""
     connection.close()
     try:
-        return asyncio.run(_exchange(url, token))
+        return outbound.run(_exchange(url, token))
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise NoApproval("its server did not answer") from error
 

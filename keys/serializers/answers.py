@@ -77,8 +77,18 @@ class BansAnswer(serializers.Serializer[Any]):
     proposed_by = serializers.CharField(allow_null=True)
 
 
+class SuspensionAnswer(serializers.Serializer[Any]):
+    """A restored share, which acts once an operator agrees. `bans_known_until`: when its backup was made; whoever was
+    banned later is not banned here. `statement_hash`: what the agreement is about."""
+
+    bans_known_until = serializers.DateTimeField(allow_null=True)
+    statement_hash = serializers.CharField()
+    proposed_by = serializers.CharField(allow_null=True)
+
+
 class KeyDetailAnswer(KeyAnswer):
     bans = BansAnswer()
+    restored = SuspensionAnswer(allow_null=True)
 
 
 class KeyListAnswer(serializers.Serializer[Any]):

@@ -80,6 +80,11 @@ def kind_of(session: ProtocolSession) -> SessionKind:
     return _kinds[session.kind]
 
 
+def queue_of(kind: str) -> str:
+    """The queue of a kind."""
+    return _kinds[kind].queue
+
+
 def kinds_of(queue: str) -> list[str]:
     """Names of the kinds that one queue works on."""
     return [kind.name for kind in _kinds.values() if kind.queue == queue]

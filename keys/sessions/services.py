@@ -11,14 +11,14 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Now
 
 from audit import services as audit
 from keys import clock, operations, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.evidence import hand_over, record_of
-from keys.sessions.kinds import kind_of
+from keys.sessions.kinds import kind_of, queue_of
 from keys.sessions.lease import Lease, LeaseLost
 from keys.sessions.log import session_material_destroy
 from keys.sessions.rooms import ROOM_REFUSALS, RoomRefused, join, join_again
@@ -79,6 +79,8 @@ def session_open(
                 relay=relay_url,
                 room=room,
                 deadline=deadline,
+                # Also where this process does not live to write down what the relay answered.
+                poll_at=clock.now() + timedelta(seconds=10 * settings.VERTEX_SWEEP),
             )
             begin(session)
             about = {"session": str(session.id), "room": room}
@@ -111,9 +113,8 @@ def room_news(session: ProtocolSession, joined: Joined) -> None:
     if joined.full:
         room_full(room=session.room, filled=joined.filled, size=joined.room_size)
     else:
-        poll_at = Now() + timedelta(seconds=10 * settings.VERTEX_SWEEP)
         ProtocolSession.objects.filter(id=session.id, state=State.JOINING).update(
-            state=State.WAITING, room_size=joined.room_size, poll_at=Coalesce("poll_at", poll_at)
+            state=State.WAITING, room_size=joined.room_size
         )
 
 
@@ -164,21 +165,23 @@ def wake(session: ProtocolSession) -> None:
 def enqueue(kind: str) -> None:
     """Ask a worker, after the commit, to take the next session of this kind's queue; the sweep asks where the broker
     does not answer."""
-    queue = "sign" if kind == "sign" else "protocol"
+    queue = queue_of(kind)
     transaction.on_commit(lambda: app.send_task("keys.session_run", args=[queue], queue=queue), robust=True)
 
 
 def in_flight(key: KeyShare, *, besides: ProtocolSession | None = None) -> bool:
     """Whether a protocol that makes or deals this share is under way."""
-    running = key.sessions.filter(finished_at=None, kind__in=["keygen", "reshare"]).exclude(state=State.SETTLING)
+    running = key.sessions.filter(finished_at=None, kind__in=["keygen", "import", "reshare"]).exclude(
+        state=State.SETTLING
+    )
     if besides is not None:
         running = running.exclude(id=besides.id)
     return running.exists()
 
 
 def signer_lost() -> ApiError:
-    """The error of a signature whose worker died: it is never run again."""
-    return ApiError("executor_result", "the worker that signed was lost; repeat the call with a new room")
+    """The error of a signature or export whose worker died: it is never run again."""
+    return ApiError("executor_result", "the worker that ran this was lost; repeat the call with a new room")
 
 
 def session_cancel(*, operation_id: UUID) -> bool:
@@ -281,7 +284,7 @@ def sweep() -> int:
     begun = ProtocolSession.objects.filter(state__in=(State.READY, State.RUNNING, State.SETTLING))
     stale = Q(lease_until__lt=Now()) | Q(lease_until=None, poll_at__lt=Now()) | Q(lease_until=None, woken=True)
     for session in begun.filter(stale)[:500]:
-        if session.kind == "sign" and session.state == State.RUNNING:
+        if session.state == State.RUNNING and not kind_of(session).durable:
             _signer_lost(session)
         else:
             wake(session)
@@ -290,8 +293,10 @@ def sweep() -> int:
     for session in waiting.select_related("share__identity")[:20]:
         try:
             room_news(session, join_again(session))
-        except ApiError:
+        except ApiError as error:
             log.info("room_not_asked", session=str(session.id))
+            if session.state == State.JOINING and error.err_type != "not_ready":  # it never had a place there
+                session_fail(session_id=session.id, error=error, actor="system")
         pause = max(settings.VERTEX_SWEEP * 5, (clock.now() - session.created_at).total_seconds() / 10)
         ProtocolSession.objects.filter(id=session.id).update(poll_at=Now() + timedelta(seconds=pause))
         found += 1

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from keys import operations, users
 from keys.auth import principal_in
 from keys.models import ApiKey, ApiUser, KeyShare
-from keys.selectors import shown_key, users_counted
+from keys.selectors import READERS, shown_key, users_counted
 from keys.serializers.answers import (
     ApiKeyListAnswer,
     IssuedKeyAnswer,
@@ -30,7 +30,7 @@ from keys.serializers.people import (
     RevokeSerializer,
     UserSerializer,
 )
-from keys.views.base import READERS, ApiView, body_or_query, paged, valid
+from keys.views.base import ApiView, body_or_query, paged, valid
 from vertex.auth import IsAdmin
 from vertex.errors import ApiError
 from vertex.openapi import IDEMPOTENCY_KEY, Empty, refuses

@@ -12,10 +12,11 @@ from audit import selectors
 from keys import node, operations
 from keys.heads import head_data, head_request
 from keys.models import Operation
+from keys.selectors import READERS
 from keys.serializers.answers import EventListAnswer, HeadAnswer
 from keys.serializers.people import EventsSerializer
 from keys.views.admin import AdminView
-from keys.views.base import READERS, ApiView, valid
+from keys.views.base import ApiView, valid
 from vertex.errors import ApiError
 from vertex.openapi import PREFER, Accepted, refuses
 

@@ -16,7 +16,6 @@ from keys.selectors import page_after
 from keys.serializers.fields import PageSerializer
 from vertex.errors import ApiError
 
-READERS = frozenset({"viewer", "operator", "approver", "auditor"})
 M = TypeVar("M", bound=Model | dict[str, Any])
 
 

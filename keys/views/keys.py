@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from keys import bans, keygen_receipts, selectors
+from keys import bans, keygen_receipts, restored, selectors
 from keys.actions import refusals_of, require
 from keys.auth import principal_in, user_in
 from keys.models import KeyShare
@@ -45,7 +45,7 @@ class Keys(ApiView):
 def _detail(key: KeyShare) -> dict[str, Any]:
     """All that is said of one key."""
     row = selectors.described(KeyShare.objects.filter(id=key.id)).get()
-    return selectors.key_metadata(row) | {"bans": bans.shown(key)}
+    return selectors.key_metadata(row) | {"bans": bans.shown(key), "restored": restored.shown(key)}
 
 
 class Key(ApiView):

@@ -10,18 +10,17 @@ from rest_framework.response import Response
 
 from keys.auth import principal_in
 from keys.models import Operation
+from keys.operations import public_result
+from keys.selectors import seen_by
 from keys.serializers.answers import OperationAnswer, OperationListAnswer
 from keys.serializers.fields import PageSerializer
-from keys.views.base import READERS, ApiView, id_or_404, paged
+from keys.views.base import ApiView, id_or_404, paged
 from vertex.openapi import refuses
 
 
 def _seen(request: Request) -> QuerySet[Operation]:
     """A caller's own; all for admins and operators who may look."""
-    principal = principal_in(request)
-    if principal.user is not None:
-        return Operation.objects.filter(user=principal.user)
-    return Operation.objects.all() if principal.in_groups(READERS) else Operation.objects.none()
+    return seen_by(principal_in(request), Operation.objects.all())
 
 
 def _shown(operation: Operation) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def _shown(operation: Operation) -> dict[str, Any]:
         "action": operation.action,
         "state": operation.state,
         "status": operation.status,
-        "result": None if failed else operation.result,
+        "result": None if failed else public_result(operation),
         "error": operation.result if failed else None,
         "request_id": operation.request_id or None,
         "created_at": operation.created_at,

@@ -13,6 +13,7 @@ from keys.auth import principal_in
 from keys.models import Approval, Policy, Rule
 from keys.policies import approvals, services
 from keys.policies.check import explain
+from keys.selectors import READERS
 from keys.serializers.fields import PageSerializer
 from keys.serializers.people import DecisionSerializer
 from keys.serializers.policies import (
@@ -35,7 +36,7 @@ from keys.serializers.policies import (
     RuleOfPolicySerializer,
     RulesAnswer,
 )
-from keys.views.admin import READERS, AdminView
+from keys.views.admin import AdminView
 from keys.views.base import ApiView, body_or_query, id_or_404, valid
 from vertex.openapi import IDEMPOTENCY_KEY, Empty, refuses
 
@@ -257,8 +258,7 @@ class Approvals(ApiView):
     def get(self, request: Request) -> Response:
         """Calls that wait, or waited, for an operator: the caller's own, all for admins; in order of asking."""
         page = valid(PageSerializer, request.query_params.dict())
-        principal = principal_in(request)
-        rows = Approval.objects.filter(user=principal.user) if principal.user else Approval.objects.all()
+        rows = selectors.seen_by(principal_in(request), Approval.objects.all())
         found, after = selectors.page_after(rows, after=page.get("after"), limit=page["limit"])
         following = f"/approvals?{urlencode({'after': str(after), 'limit': page['limit']})}" if after else None
         return Response({"results": [_approval(row) for row in found], "next": following})

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from keys import operations
 from keys.auth import principal_in
 from keys.models import WebhookDelivery, WebhookEndpoint
+from keys.selectors import READERS
 from keys.serializers.fields import PageSerializer
 from keys.serializers.webhooks import (
     DeliveryListAnswer,
@@ -19,7 +20,7 @@ from keys.serializers.webhooks import (
     WebhookListAnswer,
     WebhookSerializer,
 )
-from keys.views.base import READERS, ApiView, id_or_404, paged, valid
+from keys.views.base import ApiView, id_or_404, paged, valid
 from keys.webhooks import endpoints
 from vertex.errors import ApiError
 from vertex.openapi import IDEMPOTENCY_KEY, Empty, Text, refuses

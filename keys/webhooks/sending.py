@@ -25,6 +25,7 @@ from keys.models import WebhookDelivery, WebhookEndpoint
 from keys.webhooks import signing
 from keys.webhooks.endpoints import refusal
 from keys.webhooks.events import SEND
+from vertex import outbound
 from vertex.celery import app
 
 log = structlog.get_logger()
@@ -32,7 +33,6 @@ State = WebhookDelivery.State
 BATCH = 20
 TIMEOUT = 10.0  # seconds for a whole attempt
 LEASE = timedelta(seconds=60)
-KEPT = timedelta(days=30)  # after its end
 GONE = 410
 DISABLED = "the endpoint is disabled: it answered 410"
 # Seconds before the next attempt: 5, 20, 80, … up to a day; with them the last one comes after some three days.
@@ -61,8 +61,7 @@ def send_task() -> None:
 
 
 def ask_again() -> bool:
-    """For the sweep: whether something is due, for which a worker is asked; what ended long ago is forgotten."""
-    WebhookDelivery.objects.filter(finished_at__lt=Now() - KEPT).delete()
+    """For the sweep: whether something is due, for which a worker is asked."""
     due = WebhookDelivery.objects.filter(state=State.PENDING, next_at__lte=Now()).exists()
     if due:
         app.send_task(SEND, queue="life")
@@ -74,7 +73,7 @@ def send_due() -> int:
     claimed = _claim()
     if claimed:
         connection.close()  # none is held while others are waited for
-        for delivery, answer in zip(claimed, asyncio.run(_send_all(claimed)), strict=True):
+        for delivery, answer in zip(claimed, outbound.run(_send_all(claimed)), strict=True):
             _note(delivery, answer)
     return len(claimed)
 
@@ -128,9 +127,9 @@ def _note(delivery: WebhookDelivery, answer: Answer) -> None:
     fields: dict[str, Any] = {"status": answer.status, "error": answer.error[:200]}
     gone = answer.status == GONE
     if answer.taken:
-        fields |= {"state": State.DELIVERED, "finished_at": timezone.now()}
+        fields |= {"state": State.DELIVERED, "finished_at": Now()}
     elif gone or delivery.endpoint.disabled_at is not None or delivery.attempts >= MAX_ATTEMPTS:
-        fields |= {"state": State.FAILED, "finished_at": timezone.now()}
+        fields |= {"state": State.FAILED, "finished_at": Now()}
     else:
         fields["next_at"] = Now() + _pause(delivery.attempts)
     mine = WebhookDelivery.objects.filter(id=delivery.id, state=State.PENDING, attempts=delivery.attempts)
@@ -159,7 +158,5 @@ def _disable(endpoint: WebhookEndpoint) -> None:
     """It says that it wants no more (410): what is still to be sent has failed too."""
     if not WebhookEndpoint.objects.filter(id=endpoint.id, disabled_at=None).update(disabled_at=timezone.now()):
         return
-    endpoint.deliveries.filter(state=State.PENDING).update(
-        state=State.FAILED, finished_at=timezone.now(), error=DISABLED
-    )
+    endpoint.deliveries.filter(state=State.PENDING).update(state=State.FAILED, finished_at=Now(), error=DISABLED)
     audit.record(action="webhook.disabled", actor="system", subject=str(endpoint.id), data={"url": endpoint.url})

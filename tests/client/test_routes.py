@@ -144,6 +144,7 @@ TABLE: dict[str, tuple[Call[Any], str, Any]] = {
         "POST /ecdsa/backup/import-key-share",
         {"key_share": "s", "export_type": "encrypted"},
     ),
+    "agree_to_share": (Vertex.agree_to_share("K", reason="gone"), "POST /keys/K/agree", {"reason": "gone"}),
     "create_user": (Vertex.create_user("n m"), "GET /admin/create-user?name=n+m", None),
     "generate_api_key": (Vertex.generate_api_key("U"), "GET /admin/generate-api-key?user_id=U", None),
     "users": (Vertex.users(limit=2), "GET /admin/list-users?limit=2", None),

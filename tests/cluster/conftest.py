@@ -32,10 +32,11 @@ def listener() -> Iterator[Listener]:
 
 
 class Ours(Cluster):
-    """At the last vertex two people decide."""
+    """At the last vertex two people decide; the last two let single shares out and in."""
 
     def settings_of(self, name: str) -> dict[str, str]:
-        return {"VERTEX_TWO_PERSON": "1"} if name == "f" else {}
+        settings = {"VERTEX_TWO_PERSON": "1"} if name == "f" else {}
+        return settings | ({"VERTEX_BACKUP": "plaintext"} if name in "ef" else {})
 
 
 @pytest.fixture(scope="session")

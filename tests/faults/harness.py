@@ -107,7 +107,7 @@ class Harness:
                     played.append(result)
                     self.results.append(result)
                     self.say(f"{len(self.results):4} {line(result)}")
-                if not result.ok or scenario.run is not None or len(life.past) >= AFRESH:
+                if not result.ok or (scenario.run or Run).spoils or len(life.past) >= AFRESH:
                     life = None
 
         def guarded(number: int) -> None:

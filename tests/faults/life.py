@@ -219,16 +219,15 @@ class Life:
 
     # Signing attempts ----------------------------------------------------------------------------------------------
 
-    def sign(self, signers: Sequence[Member], *, tries: int = 1) -> str | None:
+    def sign(self, signers: Sequence[Member], *, patient: bool = False) -> str | None:
         """None if they signed and the signature holds, else why not.
 
-        A signature is never run again by itself: where a worker was lost in it (another lane's fault) its user repeats
-        it, `tries` times in all.
+        A signature is never run again by itself: where a worker was lost in it (another lane's fault) its user, if
+        `patient`, repeats it until workers are back.
         """
-        for _ in range(tries):
-            refused = self._sign(signers)
-            if refused != "executor_result":
-                break
+        deadline = time.monotonic() + (self.world.patience if patient else 0)
+        while (refused := self._sign(signers)) == "executor_result" and time.monotonic() < deadline:
+            time.sleep(POLL)
         return refused
 
     def _sign(self, signers: Sequence[Member]) -> str | None:

@@ -3,13 +3,16 @@ fixed forty of `make test`."""
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from cluster.vertex import LISTEN, WEB, WORKER
+from tests.faults.operations import CarryRun, RefreshRun, SupersedeRun
 from tests.faults.outages import servers
 from tests.faults.points import Path, Point, Role, cells, named
 from tests.faults.restore import restores
-from tests.faults.scenario import GROW, SAME, SHAPES, SHRINK, Scenario, Shape
+from tests.faults.scenario import Scenario
+from tests.faults.shapes import GROW, SAME, SHAPES, SHRINK, Shape
 from tests.faults.struck import (
     MISCHIEF,
     AtPoint,
@@ -44,6 +47,32 @@ PATHS = (
     (Path.CONFIRM, Role.DEPARTING),
     (Path.CONFIRM, Role.REMAINING),
 )
+_SHAPED = (Path.RESHARE, Path.CONFIRM, Path.ABORT)
+# The rounds of a superseding reshare are those of any other.
+_OF_THE_RULE = frozenset(
+    {"journal", "database", "sealed", "proved", "erased", "verified", "dropped", "receipt", "keys destroyed"}
+)
+# What follows the proposal: B voted for the attempt and C did not; D joins.
+_CARRIED = frozenset(
+    (site, label, role)
+    for site, label, roles in (
+        ("receipt", "PROMISED", (Role.REMAINING, Role.DEPARTING)),
+        ("journal", "accept confirmed", (Role.REMAINING,)),
+        ("database", "accept confirmed", (Role.REMAINING,)),
+        ("journal", "accept following|accept completed", (Role.DEPARTING,)),
+        ("database", "accept following|accept completed", (Role.DEPARTING,)),
+        ("keys destroyed", "superseded", (Role.REMAINING, Role.DEPARTING)),
+        ("erased", "erase", (Role.REMAINING, Role.DEPARTING)),
+        ("verified", "erase", (Role.REMAINING, Role.DEPARTING)),
+        ("database", "erase", (Role.REMAINING, Role.DEPARTING)),
+        ("receipt", "DELETED", (Role.REMAINING, Role.DEPARTING)),
+        ("database", "activate", (Role.REMAINING, Role.JOINING)),
+        ("receipt", "COMPLETED", (Role.REMAINING, Role.JOINING)),
+        ("dropped", "discard superseded", (Role.REMAINING, Role.DEPARTING)),
+        ("database", "discard superseded", (Role.REMAINING, Role.DEPARTING)),
+    )
+    for role in roles
+)
 CLOCKS = tuple((process, offset) for process in (WORKER, LISTEN) for offset in ("+1h", "-1h"))
 
 
@@ -53,13 +82,29 @@ def killed(point: Point, role: Role, shape: Shape) -> Scenario:
 
 
 def kill_points() -> list[Scenario]:
-    """The table: kill point × role × shape; key generation knows no shapes."""
+    """The table: kill point × role × shape; key generation knows no shapes. `operations` has its own."""
     return [
         killed(point, role, shape)
         for point, role in cells()
         for shape in SHAPES
-        if point.path != Path.KEYGEN or shape is SAME
+        if point.path in _SHAPED or (point.path == Path.KEYGEN and shape is SAME)
     ]
+
+
+def operations() -> Iterator[Scenario]:
+    """Refresh, supersede and carry at every point where killing means something, with every role that reaches it."""
+    for point, role in cells():
+        scenario = replace(killed(point, role, SAME), strikes=point.path)
+        follows, of_rule = scenario.follows, point.site in _OF_THE_RULE
+        if point.path in (Path.RESHARE, Path.CONFIRM) and role == Role.REMAINING and not follows:
+            yield replace(scenario, path=Path.REFRESH, run=RefreshRun)
+        if point.path in (Path.RESHARE, Path.CONFIRM) and of_rule and point.label != "deal":
+            yield replace(scenario, path=Path.SUPERSEDE, run=SupersedeRun)
+        if point.path == Path.SUPERSEDE:
+            strikes = Path.CONFIRM if "discard" in point.label else Path.RESHARE
+            yield replace(scenario, strikes=strikes, run=SupersedeRun)
+        if point.path == Path.CARRY or (point.site, point.label, role) in _CARRIED:
+            yield replace(scenario, path=Path.CARRY, run=CarryRun)
 
 
 def _frozen(name: str, role: Role, shape: Shape) -> Scenario:
@@ -125,7 +170,7 @@ def alone(seed: int) -> list[Scenario]:
 
 def everything(seed: int) -> list[Scenario]:
     """All that lanes may play at once, in an order drawn from the seed, so that a short run is a fair sample."""
-    scenarios = [*kill_points(), *others(SAME), *others(GROW), *others(SHRINK)]
+    scenarios = [*kill_points(), *operations(), *others(SAME), *others(GROW), *others(SHRINK)]
     random.Random(seed).shuffle(scenarios)
     return scenarios
 
@@ -135,7 +180,6 @@ _FIXED: tuple[tuple[str, Role, Shape], ...] = (
     ("before seed stored: reshare", _R, SAME),
     ("after seed stored: reshare", _J, SAME),
     ("after round stored: sent 0", _D, SAME),
-    ("before round marked: round 1", _R, SAME),
     ("after round posted: round 1", _J, SAME),
     ("before round stored: received 2", _R, SAME),
     ("after round posted: round 4", _J, GROW),
@@ -149,7 +193,6 @@ _FIXED: tuple[tuple[str, Role, Shape], ...] = (
     ("before receipt: STORED", _R, SAME),
     ("after session key destroyed: reshare", _D, SAME),
     ("after journal: confirm", _R, SAME),
-    ("after database: confirm", _D, SAME),
     ("before receipt: CONFIRMED", _R, GROW),
     ("before journal: accept confirmed", _R, SAME),
     ("after journal: accept confirmed", _D, SAME),
@@ -157,7 +200,6 @@ _FIXED: tuple[tuple[str, Role, Shape], ...] = (
     ("before keys destroyed: superseded", _R, SAME),
     ("after keys destroyed: superseded", _D, SAME),
     ("after erased: erase", _R, GROW),
-    ("after database: erase", _D, SAME),
     ("before receipt: DELETED", _R, SAME),
     ("before database: activate", _J, SHRINK),
     ("after database: activate", _R, SAME),
@@ -166,10 +208,22 @@ _FIXED: tuple[tuple[str, Role, Shape], ...] = (
     ("before keygen STORED", _R, SAME),
 )
 
+_FIXED_OPERATIONS = frozenset(
+    {
+        (Path.REFRESH, "after database: confirm", _R),
+        (Path.SUPERSEDE, "before dropped: discard superseded", _R),
+        (Path.CARRY, "after journal: answer", _D),
+    }
+)
+
 
 def fixed() -> list[Scenario]:
-    """The forty of `make test`: thirty-two kill points and eight other faults, 2-of-3 but for six."""
+    """The forty of `make test`: thirty-two kill points, three of them in a refresh, a superseding reshare and a carried
+    one, and eight other faults; 2-of-3 but for six."""
     chosen = [killed(named(name), role, shape) for name, role, shape in _FIXED]
+    chosen += [
+        each for each in operations() if (each.path, each.name.removeprefix("kill "), each.role) in _FIXED_OPERATIONS
+    ]
     chosen.append(_frozen("after round stored: sent 1", _R, SAME))
     chosen.append(_frozen("after journal: accept confirmed", _D, SAME))
     for name in ("loses", "corrupts", "partitions"):

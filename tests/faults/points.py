@@ -31,6 +31,9 @@ class Path(StrEnum):
     CONFIRM = "confirm"  # from the votes to the end
     ABORT = "abort"  # likewise, when the operators abort
     KEYGEN = "keygen"
+    REFRESH = "refresh"  # from the calls to the end: nobody is asked
+    SUPERSEDE = "supersede"  # a reshare over another one that hangs
+    CARRY = "carry"  # a committed attempt that hangs, proposed again
 
 
 class Seen(NamedTuple):
@@ -196,6 +199,12 @@ _TABLE: tuple[tuple[str, str, Path, tuple[Role, ...]], ...] = (
     ("database", "resume", Path.ABORT, OLD),
     ("dropped", "discard unanimous", Path.ABORT, NEW),
     ("database", "discard unanimous", Path.ABORT, NEW),
+    ("journal", "supersede", Path.SUPERSEDE, OLD),
+    ("database", "supersede", Path.SUPERSEDE, OLD),
+    ("dropped", "discard superseded", Path.SUPERSEDE, OLD),
+    ("database", "discard superseded", Path.SUPERSEDE, OLD),
+    ("journal", "propose", Path.CARRY, (R,)),
+    ("journal", "answer", Path.CARRY, OLD),
     ("seed stored", "keygen", Path.KEYGEN, (R,)),
     ("keygen sealed", "", Path.KEYGEN, (R,)),
     ("keygen row", "", Path.KEYGEN, (R,)),

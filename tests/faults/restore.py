@@ -12,7 +12,8 @@ from cluster.vertex import PROCESSES, WORKER
 from tests.faults.client import call, ok
 from tests.faults.life import Member
 from tests.faults.points import Point, Role, named
-from tests.faults.scenario import SAME, Run, Scenario, Shape
+from tests.faults.scenario import Run, Scenario
+from tests.faults.shapes import SAME, Shape
 from tests.faults.struck import AtPoint, Stage, Times
 from tests.faults.vertices import Snapshot
 
@@ -70,6 +71,8 @@ def dumped_name(point: Point, keystore: bool) -> str:
 class RestoreRun(Run):
     """The scenario to its end, then the restore of the struck vertex and what becomes of it."""
 
+    spoils = True
+
     def finale(self, target: Member, old: list[Member], new: list[Member]) -> None:
         assert isinstance(self.fault, Dumped)
         assert self.fault.snapshot is not None
@@ -123,7 +126,7 @@ class RestoreRun(Run):
         self._expect(("share_erased",), self.life.sign(old[:2]), "after a restore erased shares sign nothing")
         mine = [each for each in new if each.vertex == target.vertex]
         signers = [*mine, *(each for each in new if each not in mine)][: self.scenario.shape.new_t]
-        self._expect(None, self.life.sign(signers, tries=3), "after a restore the new quorum signs")
+        self._expect(None, self.life.sign(signers, patient=True), "after a restore the new quorum signs")
         self.result.outcome += ", restored: as before"
 
     def _unmasked(self, target: Member, old: list[Member]) -> None:

@@ -12,31 +12,12 @@ from tests.faults.invariants import violations
 from tests.faults.life import Life, Member, Refused, Stuck, World
 from tests.faults.points import Path, Role
 from tests.faults.result import Result
+from tests.faults.shapes import Shape
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.supervisor import Supervisor
+from tests.faults.vertices import STORE_BY
 
 TRIES = 3  # of a call that a fault had refused before anything began, or aborted
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """From a t-of-n quorum to another: how many stay, leave and join."""
-
-    t: int
-    n: int
-    new_t: int
-    new_n: int
-    stay: int
-
-    @property
-    def name(self) -> str:
-        return f"{self.t}-of-{self.n}→{self.new_t}-of-{self.new_n}"
-
-
-SAME = Shape(2, 3, 2, 3, stay=2)
-GROW = Shape(2, 3, 3, 5, stay=2)
-SHRINK = Shape(3, 5, 2, 3, stay=2)
-SHAPES = (SAME, GROW, SHRINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +32,17 @@ class Scenario:
     follows: bool = False  # the target is an old party that does not confirm
     run: "type[Run] | None" = None  # what plays it, where that is not Run
     alone: bool = False  # it strikes every vertex, or takes something from every key of one
+    strikes: Path | None = None  # the phase of the path in which it does, where the path has several
+
+    @property
+    def phase(self) -> Path:
+        return self.strikes or self.path
 
 
 class Run:
     """Plays one scenario with one key."""
+
+    spoils = False  # whether the key is of no use to later scenarios
 
     def __init__(self, world: World, supervisor: Supervisor, life: Life, scenario: Scenario, seed: str) -> None:
         self.world, self.supervisor, self.life, self.scenario = world, supervisor, life, scenario
@@ -65,6 +53,7 @@ class Run:
         self.restored: frozenset[str] = frozenset()  # parties whose keystore was put back
         self.missed: NotReached | None = None
         self._target: Member | None = None
+        self._begun = 0.0  # the latest attempt, by the monotonic clock
 
     def play(self) -> Result:
         """Whatever is raised ends this scenario only. It is judged all the same: an error must not hide a violation."""
@@ -107,7 +96,7 @@ class Run:
         self.result.outcome = "active" if states == {"done"} else "failed"
         if states == {"done"}:
             life.keygen_end()
-            self._expect(None, life.sign(life.members[: life.threshold], tries=TRIES), "the new key signs")
+            self._expect(None, life.sign(life.members[: life.threshold], patient=True), "the new key signs")
 
     def _reshare(self) -> None:
         for attempt in range(TRIES):
@@ -135,12 +124,13 @@ class Run:
             self._target = target
 
         def begin() -> None:
+            self._begun = time.monotonic()
             operations.extend(life.reshare_begin(staying, joining, leaving, shape.new_t))
 
         def done() -> bool:
             return bool(operations) and all(life.operation(*each)[0] != "pending" for each in operations)
 
-        if strike and self.scenario.path == Path.RESHARE:
+        if strike and self.scenario.phase == Path.RESHARE:
             self._under_fault(target, begin, done)
         else:
             begin()
@@ -149,21 +139,22 @@ class Run:
             self._given_up(operations, order)
             return False
         new = life.renewed([*staying, *joining], operations)
-        struck = target if strike and self.scenario.path in (Path.CONFIRM, Path.ABORT) else None
-        self._vote(order, new, operations, struck)
-        return True
+        struck = target if strike and self.scenario.phase in (Path.CONFIRM, Path.ABORT) else None
+        return self._vote(order, new, operations, struck)
 
     def _given_up(self, operations: list[tuple[Member, str]], old: list[Member]) -> None:
         """The attempt has failed: it must end aborted wherever it has begun, and the old quorum signs."""
         self.result.outcome = "aborted, repeated"
         self.world.until(lambda: self._states(operations) <= {"aborted", "failed"}, lambda: self._where(operations))
         self._expect(
-            None, self.life.sign(old[: self.life.threshold], tries=TRIES), "after an abort the old quorum signs"
+            None, self.life.sign(old[: self.life.threshold], patient=True), "after an abort the old quorum signs"
         )
 
     def _vote(
         self, old: list[Member], new: list[Member], operations: list[tuple[Member, str]], target: Member | None
-    ) -> None:
+    ) -> bool:
+        """From the votes to the outcome; False where the deadline for storing had passed before them (a slow machine),
+        so that all have aborted."""
         life, of = self.life, {member.keygen_id: operation for member, operation in operations}
         aborts = self.scenario.path == Path.ABORT
         needed = len(old) - life.threshold + 1
@@ -174,17 +165,24 @@ class Run:
         def begin() -> None:
             self.world.together([lambda each=each: life.vote(each, of[each.keygen_id], word) for each in voters])
 
+        def late() -> bool:
+            return not aborts and time.monotonic() > self._begun + STORE_BY and self._states(operations) <= {"aborted"}
+
         def done() -> bool:
-            return self._states(operations) <= wanted and self._settled(old, new, aborts)
+            return late() or (self._states(operations) <= wanted and self._settled(old, new, aborts))
 
         if target is not None:
             self._under_fault(target, begin, done)
         else:
             begin()
             self.world.until(done, lambda: self._where(operations))
+        if late():
+            self._given_up(operations, old)
+            return False
         self._afterwards(old, new, aborts)
         if self._target is not None and self.missed is None:
             self.finale(self._target, old, new)
+        return True
 
     def finale(self, target: Member, old: list[Member], new: list[Member]) -> None:
         """What else is done once the reshare has ended."""
@@ -199,9 +197,10 @@ class Run:
         """The shares' own states, and nothing left to carry."""
         wanted = [(member, {"active"} if aborts else {"erased"}) for member in old]
         wanted += [(member, {"parked", "discarded"} if aborts else {"active"}) for member in new]
-        return all(
-            self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0] in states for member, states in wanted
-        )
+        return all(self._state(member) in states for member, states in wanted)
+
+    def _state(self, member: Member) -> str:
+        return str(self.world.witness.query(member.vertex, _STATE, member.key_id)[0][0])
 
     def _afterwards(self, old: list[Member], new: list[Member], aborts: bool) -> None:
         """Who may sign does, who may not doesn't: the old quorum, the new one, and mixes of both."""
@@ -209,7 +208,7 @@ class Run:
         new_t = self.scenario.shape.new_t
         self.result.outcome = self.result.outcome or ("aborted" if aborts else "complete")
         if aborts:
-            self._expect(None, life.sign(old[:t], tries=TRIES), "the old quorum signs")
+            self._expect(None, life.sign(old[:t], patient=True), "the old quorum signs")
             self._expect(
                 ("share_erased", "reshare_not_complete"), life.sign(new[:new_t]), "aborted shares sign nothing"
             )
@@ -219,7 +218,7 @@ class Run:
         self._expect(("share_erased",), life.sign(old[:t]), "erased shares sign nothing")
         self._expect(("share_erased",), life.sign(mixed), "old and new shares sign nothing together")
         life.move_on(new, new_t)
-        self._expect(None, life.sign(new[:new_t], tries=TRIES), "the new quorum signs")
+        self._expect(None, life.sign(new[:new_t], patient=True), "the new quorum signs")
 
     # The fault -----------------------------------------------------------------------------------------------------
 

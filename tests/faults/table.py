@@ -8,7 +8,7 @@ from typing import Any
 from tests.faults.disks import variant
 from tests.faults.points import Role
 from tests.faults.result import SEVERITY, Result, Verdict
-from tests.faults.scenario import SHAPES
+from tests.faults.shapes import SHAPES
 
 BAR_FAULT, BAR_BACK = 20.0, 5.0  # seconds (issue: from the fault, or from when a killed process is back)
 

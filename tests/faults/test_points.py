@@ -17,7 +17,8 @@ from tests.faults import plan
 from tests.faults.armed import FIRED, Orders, wrap
 from tests.faults.arming import arm
 from tests.faults.points import POINTS, SITES, Role, Seen, Site, When, cells, named
-from tests.faults.scenario import SAME, SHAPES
+from tests.faults.points import Path as Way
+from tests.faults.shapes import SAME, SHAPES
 
 STEP_OF = {
     "journal": steps.Journal,
@@ -58,6 +59,22 @@ def test_the_fixed_forty() -> None:
     assert sum(scenario.shape is not SAME for scenario in fixed) == 6
     assert {scenario.shape for scenario in fixed} == set(SHAPES)
     assert len({(scenario.name, scenario.role, scenario.shape) for scenario in fixed}) == 40
+    assert {scenario.path for scenario in fixed} == set(Way)
+
+
+def test_refresh_supersede_and_carry_are_struck_where_they_pass() -> None:
+    rows = {(each.path, each.name.removeprefix("kill "), each.role): each for each in plan.operations()}
+    assert len(rows) == len(list(plan.operations())), "a row of its own for each"
+    assert len({(path, role) for path, _, role in rows}) == 1 + 3 + 3
+    for point, role in cells():
+        key = (point.name, role)
+        if point.path in (Way.SUPERSEDE, Way.CARRY):
+            assert (point.path, *key) in rows
+        if role == Role.REMAINING and point.path in (Way.RESHARE, Way.CONFIRM) and "following" not in point.label:
+            assert (Way.REFRESH, *key) in rows
+    assert all(each.run is not None and not each.run.spoils for each in rows.values())
+    drawn = [each.path for each in plan.everything(seed=1)]
+    assert {Way.REFRESH, Way.SUPERSEDE, Way.CARRY} <= set(drawn[:60]), "a run broken off has some of each"
 
 
 def test_the_plan_covers_every_cell_of_the_table() -> None:

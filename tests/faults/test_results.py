@@ -19,7 +19,8 @@ from tests.faults.life import Stuck, World
 from tests.faults.outages import Servers
 from tests.faults.points import Path, Role, named
 from tests.faults.result import Result, Verdict
-from tests.faults.scenario import SAME, Run, Scenario
+from tests.faults.scenario import Run, Scenario
+from tests.faults.shapes import SAME
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.table import figures, summary, table
 

@@ -16,11 +16,11 @@ from tests.faults.disks import KEYSTORE_SIZE, TMPFS, Disk, DiskServers, unmount,
 from tests.faults.proxy import Proxy
 
 SECOND = "second worker"
-SWEEP, LEASE = 0.5, 3.0  # seconds
+SWEEP, LEASE, STORE_BY = 0.5, 3.0, 60  # seconds
 SETTINGS = {
     "VERTEX_SWEEP": str(SWEEP),
     "VERTEX_LEASE": str(LEASE),
-    "VERTEX_STORE_BY": "60",
+    "VERTEX_STORE_BY": str(STORE_BY),
     "VERTEX_LOG_LEVEL": "INFO",
     "VERTEX_DB_POOL": "4",
 }

@@ -1,7 +1,11 @@
 """Fixtures of the tests of `keys`."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +29,33 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
         SOFTHSM_AT.append(tmp_path_factory.mktemp("softhsm"))
         softhsm(SOFTHSM_AT[0])
     return SOFTHSM_AT[0]
+
+
+@dataclass
+class NameServer:
+    """It answers nothing about names under `.test` before the test's end."""
+
+    asked: list[str] = field(default_factory=list)
+    let_go: threading.Event = field(default_factory=threading.Event)
+    gave_up: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    server, known = NameServer(), socket.getaddrinfo
+
+    def look_up(host: Any, *rest: Any, **named: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else str(host)
+        if not name.endswith(".test"):
+            return known(host, *rest, **named)
+        server.asked.append(name)
+        server.let_go.wait(20)
+        server.gave_up.set()
+        raise socket.gaierror("no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield server
+    server.let_go.set()
 
 
 @pytest.fixture

@@ -273,7 +273,7 @@ def test_a_batch_whose_worker_died_is_never_run_again(
     for operation in made:
         operation.refresh_from_db()
         assert operation.state == "failed"
-        assert "worker that signed was lost" in operation.result["err_msg"]
+        assert "worker that ran this was lost" in operation.result["err_msg"]
     assert not any("message" in item for s in ProtocolSession.objects.filter(kind="sign") for item in s.params["items"])
 
 

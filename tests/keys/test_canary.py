@@ -1,9 +1,11 @@
 """No secret of a running vertex stands in its logs, tracebacks, database, broker, keystore or relay, in any form."""
 
 import base64
+import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,16 @@ import redis
 import structlog
 
 from keys import users
+from keys.backup import Container
+from keys.boxes import AnswerKey, ensure_box
+from keys.models import Operation
+from keys.restored import agree
 from keys.sessions import worker
 from keys.shares import identity_open, pairs_open, share_open
 from mpc.sign import _Signer
+from reshare.restoring import agreed_task, restore_request, restore_task
 from tests.api import Api
+from tests.backups import asked, export, lose, new_backup_key, to_this_vertex
 from tests.keys.canaries import Canaries, Everything, database_dump, forms
 from tests.life import Party, Vertex, at_once
 from vertex.celery import app
@@ -34,10 +42,16 @@ REQUIRED = {
     "draw pair/ot/choices",
     "draw nonce",
     "draw phi",
+    "imported key",
+    "exported key",
+    "plaintext backup",
+    "share of a backup, plaintext",
+    "share of a backup, encrypted",
 }
 
 # Who reads the database sees which keys derive from which; the relay must not, nor who reads a log.
-KEPT_OPEN = {"database": {"chain code"}}
+WHILE_BACKUPS_MOVE = "database and answers, while backups come and go"
+KEPT_OPEN = {place: {"chain code"} for place in ("database", WHILE_BACKUPS_MOVE)}
 
 
 @pytest.fixture
@@ -115,15 +129,59 @@ def crash_while_signing(vertex: Vertex, parties: list[Party], monkeypatch: pytes
         at_once([lambda: worker.work("sign")] * len(parties))
 
 
+def import_and_export(vertex: Vertex, canaries: Canaries) -> None:
+    """A key from elsewhere comes in, and goes out again; each waiting session is looked at too."""
+    key, chain_code = (hashlib.sha256(name).digest() for name in (b"canary of an import", b"its chain code"))
+    canaries.add("imported key", key)
+    canaries.add("exported key", key)
+    members = [vertex.party(name, "bip340") for name in "de"]
+    imported = vertex.import_key(members, 2, key, chain_code)
+    exported = vertex.export(members, members[0], AnswerKey().public)
+    assert [operation.state for operation in (*imported, *exported)] == ["done"] * 4
+    assert "sealed" in exported[0].result
+
+
+def move(vertex: Vertex, canaries: Canaries, settings: Any, mode: str, reseal: Callable[[str], str]) -> list[bytes]:
+    """A share leaves as a backup and comes back: the database while its call waits, and what is answered later."""
+    settings.VERTEX_BACKUP = mode
+    party = vertex.keygen("fg", 2, "ed25519")[0]
+    canaries.add(f"share of a backup, {mode}", share_open(party.share).secret.reveal())
+    canaries.add("identity seed", identity_open(party.share.identity).reveal())
+    given = export(vertex, party)
+    assert given["export_type"] == mode
+    if mode == "plaintext":
+        canaries.add("plaintext backup", Container.parse(given["key_share"]).body)
+    lose(party)
+    ensure_box()
+    operation = asked(vertex, party)
+    restore_request(operation=operation, scheme="ed25519", key_share=reseal(given["key_share"]), export_type=None)
+    waiting = database_dump()
+    assert "sealed" in Operation.objects.get(id=operation.id).arguments
+    restore_task(*vertex.tasks[-1][1])
+    party.key_id = Operation.objects.get(id=operation.id).result["key_id"]
+    agree(key_id=party.key_id, actor="admin", reason="it moved")
+    agreed_task(str(party.key_id))
+    assert party.share.suspended == ""
+    admin = Api(settings.VERTEX_ADMIN_TOKEN)
+    told = [admin.call(f"GET {path}").content for path in ("/operations", f"/keys/{party.key_id}", "/audit/events")]
+    assert str(operation.id).encode() in told[0]
+    return [waiting, *told]
+
+
 def test_no_secret_stands_anywhere(
     vertex: Vertex,
     written: Everything,
     broker: redis.Redis,
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     subtests: pytest.Subtests,
 ) -> None:
     canaries = Canaries()
+    settings.VERTEX_TWO_PERSON = False
+    backup_key = tmp_path / "backup.key"
+    settings.VERTEX_BACKUP_PUBLIC_KEY = new_backup_key(backup_key)
+    canaries.add("backup key", bytes.fromhex(backup_key.read_text()))
     canaries.add("API key of the admin", settings.VERTEX_ADMIN_TOKEN.encode())
     canaries.add("master key", settings.VERTEX_MASTER_KEY.encode())
     _, token = users.user_create(name="canary", owner=None, actor="admin")
@@ -140,6 +198,10 @@ def test_no_secret_stands_anywhere(
         vertex.run()
         signed = vertex.sign(parties[:2])
         crash_while_signing(vertex, parties[:2], monkeypatch)
+        import_and_export(vertex, canaries)
+        moved = move(vertex, canaries, settings, "plaintext", str)
+        offline = partial(to_this_vertex, key=backup_key, monkeypatch=monkeypatch)
+        moved += move(vertex, canaries, settings, "encrypted", offline)
         for route in ("GET /keys", "POST /keys", "GET /nowhere?api_key=" + token, "POST /users"):
             Api(token).call(route, {"token": token})
     for party in parties:
@@ -151,6 +213,7 @@ def test_no_secret_stands_anywhere(
     places = {
         "logs and tracebacks": "\n".join(written.text).encode(),
         "database, half-way through a session": half_way,
+        WHILE_BACKUPS_MOVE: b"\n".join(moved),
         "database": database_dump(),
         "broker": everything_in(broker),
         "relay": relay_streams(vertex),

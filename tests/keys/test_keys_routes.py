@@ -1,6 +1,7 @@
 """Reads of keys over REST: metadata, pages, export ids, derived public keys, rooms, the event log."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,13 +11,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from keys.heads import head_task
-from keys.models import KeyShare, PartyIdentity, Scheme
+from keys.models import Approval, KeyShare, Operation, PartyIdentity, Rule, Scheme
 from keys.node import ensure_node
 from keys.views import rooms
 from mpc.derive import offset
 from mpc.ed25519 import ED25519
 from mpc.identity import encode_keygen_id
 from relay.client import RelayRefused, RelayUnavailable
+from reshare.models import Reshare
 from tests.api import Api, error_of
 from tests.mpc.vectors import load
 
@@ -51,6 +53,32 @@ def test_metadata(alice: Api, admin: Api) -> None:
     assert told["old_key_id"] == str(old.id)
     assert alice.call(f"GET /keys/{old.id}").json()["new_key_ids"] == [str(key.id)]
     assert not {"sealed_share", "data_key", "chain_code"} & told.keys()
+
+
+@pytest.mark.parametrize("group", [None, "viewer", "operator", "approver", "auditor"])
+def test_an_operator_sees_keys_and_calls_once_in_a_group(
+    alice: Api, new_operator: Callable[..., Any], group: str | None
+) -> None:
+    """Of none, it sees nothing: neither here nor in the console."""
+    key = make_active(alice)
+    user: Any = alice.user
+    rule = Rule.objects.create(name="r", kind="approval", parameters={})
+    Approval.objects.create(rule=rule, share=key, user=user, action="sign", request={}, digest=b"\1" * 32)
+    Operation.objects.create(user=user, caller="user:a", action="ecdsa.sign", deadline=key.created_at)
+    Reshare.objects.create(
+        user=user, identity=key.identity, old_share=key, role="existing", scheme="ecdsa", new_threshold=2
+    )
+    _, operator = new_operator("otto", *([group] if group else []))
+    lists = ("keys", "approvals", "operations", "reshares")
+    seen = [len(operator.call(f"GET /{name}").json()["results"]) for name in lists]
+    assert seen == [1 if group else 0] * len(lists)
+    about = operator.call(f"GET /keys/{key.id}")
+    evaluated = operator.call("POST /policies/evaluate", {"key_id": str(key.id), "action": "delete"})
+    receipts = operator.call(f"GET /keys/{key.id}/receipts")
+    if group:
+        assert [each.status_code for each in (about, evaluated, receipts)] == [200] * 3
+    else:
+        assert [error_of(each) for each in (about, evaluated, receipts)] == [NO_KEY] * 3
 
 
 def test_a_key_that_was_only_created(alice: Api) -> None:
@@ -96,6 +124,7 @@ def test_metadata_of_a_lineage(alice: Api) -> None:
     found = {key["key_id"]: key for key in alice.call("GET /keys").json()["results"]}
     told = alice.call(f"GET /keys/{old.id}").json()
     assert told.pop("bans")["parties"] == []
+    assert told.pop("restored") is None
     assert found[str(old.id)] == told
     assert found[str(old.id)]["new_key_ids"] == [str(key.id) for key in newer]
     assert {found[str(key.id)]["old_key_id"] for key in newer} == {str(old.id)}

@@ -22,6 +22,7 @@ from keys.models import ApiUser, KeyShare, PartyIdentity, Rule, RuleRequest
 from keys.policies import external
 from keys.policies.asked import Asked
 from keys.policies.external import NoApproval, ask, check_key, questions_forget
+from tests.keys.conftest import NameServer
 from vertex.celery import app
 
 OURS, OTHER = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -199,6 +200,19 @@ def test_the_time_counts_for_the_whole_answer(asked: Asked, server: Server, sett
     settings.VERTEX_RULE_TIMEOUT = 1.0
     with pytest.raises(NoApproval, match="did not answer"):
         ask(made, asked)
+
+
+def test_the_time_counts_for_the_servers_name_too(
+    asked: Asked, server: Server, settings: Any, name_server: NameServer
+) -> None:
+    """A look-up can't be cancelled, so nobody waits for it."""
+    made = rule(server)
+    made.parameters["url"] = "https://rules.test/decide"
+    settings.VERTEX_RULE_TIMEOUT = 1.0
+    with pytest.raises(NoApproval, match="did not answer"):
+        ask(made, asked)
+    assert name_server.asked == ["rules.test"]
+    assert not name_server.gave_up.is_set()
 
 
 def test_a_server_that_is_not_there(asked: Asked, server: Server) -> None:

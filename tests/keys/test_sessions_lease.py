@@ -211,7 +211,7 @@ def test_a_signature_whose_worker_died_is_never_run_again(
         assert worker.work("sign")
     session.refresh_from_db()
     assert session.state == State.FAILED
-    assert "worker that signed was lost" in Operation.objects.get(id=session.operation_id).result["err_msg"]
+    assert "worker that ran this was lost" in Operation.objects.get(id=session.operation_id).result["err_msg"]
 
 
 class _Failing:

@@ -12,7 +12,7 @@ from keys.sessions import driver, services, worker
 from keys.sessions.lease import claim
 from keys.sessions.log import SessionLog
 from mpc.protocol import BROADCAST, Frame
-from relay.client import Exchanged, Joined
+from relay.client import Exchanged, Joined, RelayRefused
 from tests.life import Vertex
 
 State = ProtocolSession.State
@@ -38,6 +38,43 @@ def test_the_news_that_a_room_is_full_may_overtake_the_answer_to_the_join(vertex
     services.room_news(session, Joined(full=False, room_size=3, joined=1, refused=None, filled=None))
     session.refresh_from_db()
     assert (session.state, session.room_size, session.filled) == (State.READY, 3, 7)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_join_whose_answer_nobody_lived_to_write_down_is_asked_again(vertex: Vertex, others: int) -> None:
+    """The web process dies, or loses its database, between the session's row and what the relay says."""
+    parties, room = [vertex.party(name) for name in "ab"], vertex.room(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "room_news", lambda *_: None)
+        vertex.ask_keygen(parties[0], parties, 2, room)
+    session = ProtocolSession.objects.get()
+    for party in parties[1 : 1 + others]:
+        vertex.ask_keygen(party, parties, 2, room)
+    ProtocolSession.objects.filter(id=session.id).update(state=State.JOINING, poll_at=session.poll_at)  # no news came
+    services.sweep()
+    session.refresh_from_db()
+    assert session.state == State.JOINING, "its own process may still be at it"
+    assert session.poll_at is not None
+    ProtocolSession.objects.filter(id=session.id).update(poll_at=session.poll_at - timedelta(minutes=1))
+    services.sweep()
+    session.refresh_from_db()
+    assert (session.state, session.room_size) == (State.READY if others else State.WAITING, 2)
+
+
+def test_a_join_that_was_lost_and_is_refused_ends_its_session(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
+    party, room = vertex.party("a"), vertex.room(2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(services, "room_news", lambda *_: None)
+        vertex.ask_keygen(party, [party, vertex.party("b")], 2, room)
+
+    def full(*_: Any, **__: Any) -> Joined:
+        raise RelayRefused("room_full", "the room is full")
+
+    monkeypatch.setattr(vertex.relay, "join", full)
+    ProtocolSession.objects.update(poll_at="2020-01-01T00:00:00Z")
+    services.sweep()
+    session = ProtocolSession.objects.get()
+    assert (session.state, session.error["err_type"]) == (State.FAILED, "bad_request_params")
 
 
 @pytest.mark.parametrize(

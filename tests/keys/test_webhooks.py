@@ -18,6 +18,7 @@ from keys.webhooks import sending, signing
 from keys.webhooks.endpoints import MAX_ENDPOINTS, delivery_retry, refusal
 from keys.webhooks.events import EVENTS, announce
 from tests.api import Api, error_of, footprint
+from tests.keys.conftest import NameServer
 from tests.keys.receiver import Receiver, signature_holds
 from vertex.celery import app
 from vertex.errors import ApiError
@@ -118,6 +119,22 @@ def test_sealed_for_one_endpoint_and_one_secret_key(alice: Api, receiver: Receiv
     sending.send_due()
     assert receiver.got == []
     assert all("VERTEX_SECRET_KEY" in row.error for row in WebhookDelivery.objects.all())
+
+
+def test_a_name_that_nobody_resolves_holds_nothing_up(
+    alice: Api, receiver: Receiver, name_server: NameServer, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt ends with its time; the other deliveries of the batch have arrived."""
+    settings.VERTEX_WEBHOOK_HOSTS = [receiver.host, "hooks.test"]
+    monkeypatch.setattr(sending, "TIMEOUT", 1.0)
+    made(alice, "https://hooks.test/")
+    made(alice, receiver.url)
+    tell(alice)
+    assert sending.send_due() == 2
+    assert not name_server.gave_up.is_set()
+    assert (name_server.asked, len(receiver.got)) == (["hooks.test"], 1)
+    told = {row.endpoint.url: (row.state, row.error) for row in WebhookDelivery.objects.all()}
+    assert told == {"https://hooks.test/": (State.PENDING, "no answer within 1 s"), receiver.url: (State.DELIVERED, "")}
 
 
 @pytest.mark.parametrize(
@@ -384,15 +401,3 @@ def test_what_operators_may(new_operator: Callable[..., Any], alice: Api, receiv
         assert (caller.call(f"GET /webhooks/{webhook_id}").status_code == 200) is looks
         assert (caller.call("POST /webhooks", {"url": receiver.url}).status_code == 200) is manages
         assert (caller.call(f"POST /webhooks/{webhook_id}/test").status_code == 200) is manages
-
-
-def test_what_ended_long_ago_is_forgotten(alice: Api, receiver: Receiver) -> None:
-    made(alice, receiver.url)
-    for _ in range(3):
-        tell(alice)
-    old, new, waiting = WebhookDelivery.objects.order_by("created_at")
-    for row, days in ((old, 31), (new, 29)):
-        ended = timezone.now() - timedelta(days=days)
-        WebhookDelivery.objects.filter(id=row.id).update(state=State.FAILED, finished_at=ended)
-    sending.ask_again()
-    assert set(WebhookDelivery.objects.all()) == {new, waiting}

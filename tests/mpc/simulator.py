@@ -18,13 +18,16 @@ from mpc.attempt import HelloComplete
 from mpc.batch import BatchRequest, Request, batch_sign
 from mpc.channel import Session
 from mpc.errors import Blame, ProtocolError
+from mpc.export import ExportRequest, export
 from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
 from mpc.identity import Identity
+from mpc.importing import Imported, import_key
 from mpc.keygen import KeygenConfig, KeygenResult, keygen
 from mpc.protocol import BROADCAST, Checkpoint, Frame, Protocol, Rng, Step, SystemRng
 from mpc.quorums import ReshareConfig
 from mpc.reshare import ReshareResult, reshare
+from mpc.secret import Secret
 from mpc.shares import Share
 from mpc.sign import PairCheck, SignRequest, sign
 from mpc.wire import Message, decode, encode
@@ -232,6 +235,44 @@ def run_frost(
             for one in signers
         }
     )
+
+
+def export_parties(
+    results: Mapping[bytes, Any], names: str, recipient: bytes, rng: Rng | None = None, **special: ExportRequest
+) -> dict[bytes, Protocol[Secret | None]]:
+    """The parties ``names`` export the key; ``special``: what single ones are asked for instead."""
+    usual = ExportRequest(room="export", size=len(names), recipient=recipient)
+    parties = ((name, identity(name)) for name in names)
+    return {
+        me.public: export(me, results[me.public].share, special.get(name, usual), rng or SystemRng())
+        for name, me in parties
+    }
+
+
+def import_parties(
+    importer: str,
+    names: str,
+    t: int,
+    key: bytes,
+    scheme: str = "ecdsa",
+    rngs: Mapping[bytes, Rng] | None = None,
+    **special: Any,
+) -> dict[bytes, Protocol[KeygenResult]]:
+    """``importer`` deals the scalar ``key`` (as its group encodes it) to the parties ``names``; ``special``: what
+    recipients expect.
+    """
+    members = identities(names)
+    config = KeygenConfig(room="import", scheme=scheme, t=t, identities=tuple(one.public for one in members))
+    dealt = Imported(Secret(key), Secret(TH("test/chain-code")))
+    return {
+        me.public: import_key(
+            me,
+            config,
+            (rngs or {}).get(me.public, SystemRng()),
+            **({"dealt": dealt} if me.public == identity(importer).public else special),
+        )
+        for me in members
+    }
 
 
 def batch_item(scheme: str, index: int, signed: bytes, size: int = 2, **more: Any) -> Request:

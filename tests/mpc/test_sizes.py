@@ -15,7 +15,7 @@ from tests.mpc.transcripts import SCENARIOS, transcript
 
 PAGE = Path(__file__).parents[2] / "docs" / "cryptography.md"
 ROW = re.compile(
-    r"^\| [KRSF]\d(?:, [KRS]\d)* \| `(\w+)` \| (?:all|each) \| ([\d,]+|–) \| ([\d,]+|–) \| ([\d,]+|–) \|$", re.MULTILINE
+    r"^\| [A-Z]\d(?:, [KRS]\d)* \| `(\w+)` \| (?:all|each) \| ([\d,]+|–) \| ([\d,]+|–) \| ([\d,]+|–) \|$", re.MULTILINE
 )
 COLUMNS = ("ecdsa", "bip340", "ed25519")
 Sizes = dict[str, dict[str, int]]

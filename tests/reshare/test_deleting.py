@@ -9,6 +9,7 @@ from keys.models import KeyShare, Operation, Policy, ProtocolSession
 from keys.shares import share_key_exists
 from mpc.identity import verify
 from reshare import acceptor, deleting
+from reshare.look import look
 from reshare.models import SharingOrder
 from reshare.old_quorums import old_quorum_of
 from reshare.requests import Room, existing_request
@@ -158,3 +159,26 @@ def test_whose_share_is_gone_takes_part_for_its_new_one_while_an_attempt_hangs(v
     vertex.run()
     assert [party.state for party in new] == ["active"] * 3
     assert vertex.sign([new[0], new[2]])[0].state == "done"
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize("erasable", [True, False])
+def test_a_superseded_share_goes_when_it_is_asked_to(
+    vertex: Vertex, monkeypatch: pytest.MonkeyPatch, erasable: bool
+) -> None:
+    """Its erasure is decided and not done yet; an old client's DELETE comes just now."""
+    share = old_share("a")
+    gid, record = bytes(share.gid or b""), acceptor.read(public("a"), bytes(share.gid or b""))
+    acceptor.replace(public("a"), gid, expected=record, record=record._replace(deleted=True))
+    KeyShare.objects.filter(id=share.id).update(state="superseded")
+    if not erasable:
+        monkeypatch.setattr(deleting, "advance", look)
+    answered = delete(vertex, old_share("a"))
+    if erasable:
+        assert (answered.status, answered.result, old_share("a").state) == (200, {}, "erased")
+        assert not share_key_exists(old_share("a"))
+    else:
+        assert answered.result is not None
+        assert (answered.status, answered.result["err_type"]) == (400, "share_superseded")
+        assert old_share("a").state == "superseded"
+    assert not SharingOrder.objects.exists(), "nothing was ordered"

@@ -22,9 +22,11 @@ from pytest_django import Settings
 from audit import services as audit
 from audit import signals
 from audit.services import events as appending
-from keys import create, keygen, node, operators, receipts, signing, users, witness
+from keys import backup, create, exporting, keygen, node, operators, receipts, signing, users, witness
+from keys.boxes import AnswerKey
 from keys.keystore import keystore
 from keys.models import (
+    ApiUser,
     KeyShare,
     Operation,
     PairState,
@@ -36,13 +38,16 @@ from keys.sessions.lease import Lease
 from keys.shares import journal_entry
 from keys.stored import possession
 from mpc.errors import Abort, Blame
+from mpc.shares import UncheckedShare
 from mpc.sign import Signature
+from mpc.wire import decode
 from reshare import reconcile
 from reshare.decommission import decommission
 from reshare.deleting import delete_request
 from reshare.kind import ReshareKind
 from reshare.models import Reshare
 from reshare.receiving import Bundle, receive
+from reshare.restoring import restore
 from tests.audit.shown import ready
 from tests.mpc.simulator import identity, key
 from tests.reshare.acts_of_policies import OF_POLICIES
@@ -167,6 +172,38 @@ def sign_done() -> Act:
     old_quorum()
     begun = session("sign", old_share("a"), operation=operation())
     return lambda: signing.SignKind().finish(begun, Lease(begun.id, 0), Signature(1, 1, 0))
+
+
+def key_exported() -> Act:
+    old_quorum()
+    begun = session("export", old_share("a"), params={"recipient": public("b").hex(), "caller": "admin"})
+    return lambda: exporting.mark(begun, Lease(begun.id, 0))
+
+
+def export_done() -> Act:
+    old_quorum()
+    begun = session("export", old_share("a"), operation=operation())
+    return lambda: exporting.ExportKind().finish(begun, Lease(begun.id, 0), None)
+
+
+def share_exported() -> Act:
+    old_quorum()
+    asked = str(operation().id), str(old_share("a").id), AnswerKey().public.hex()
+
+    def exported() -> None:
+        with override_settings(VERTEX_BACKUP="plaintext"):
+            backup.backup_export(*asked)
+
+    return exported
+
+
+def share_restored() -> Act:
+    user, _ = ApiUser.objects.get_or_create(name="x")
+    share = key("AB", 2)[identity("A").public].share
+    content = backup.Content(
+        identity=identity("A").reveal(), generation=1, share=decode(UncheckedShare, share.encode())
+    )
+    return lambda: restore(user=user, scheme="ecdsa", content=content, share=share, actor="admin")
 
 
 def request_not_signed() -> Act:
@@ -335,6 +372,10 @@ CALLED: dict[str, Callable[[], Act]] = {
     "share.active": share_active,
     "sign.released": sign_released,
     "sign.done": sign_done,
+    "key.exported": key_exported,
+    "export.done": export_done,
+    "share.exported": share_exported,
+    "share.restored": share_restored,
     "sign.failed": request_not_signed,
     "pair.banned": pair_banned,
     "deletion.proposed": deletion_proposed,

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from audit.models import Event
-from keys import batch
-from keys.models import Approval, KeyShare, ProtocolSession
+from keys import backup, batch
+from keys.boxes import AnswerKey
+from keys.models import Approval, KeyShare, ProtocolSession, ShareExport
 from keys.policies import services
 from reshare import deleting
 from reshare.requests import Room, existing_request, joining_request, refresh_request
@@ -57,6 +58,32 @@ def test_a_refused_call_begins_nothing(vertex: Vertex) -> None:
         assert refused.value.err_type == "policy_validation_failed"
     assert (ProtocolSession.objects.count(), party.state) == (before, "active")
     assert list(Event.objects.filter(action="policy.denied").values_list("data__action", flat=True)) == list(calls)
+
+
+def test_what_is_not_let_out_begins_nothing(vertex: Vertex, settings: Any) -> None:
+    settings.VERTEX_BACKUP = "plaintext"
+    party, other = vertex.keygen("ab", 2)
+    bind(party, "allowed_actions", actions=["sign"])
+    before = ProtocolSession.objects.count()
+    operation = vertex.operation(party)
+    calls = {
+        "export": lambda: vertex.ask_export(party, other, vertex.room(2)),
+        "backup": lambda: backup.backup_request(
+            user=party.user,
+            operation=operation,
+            key_id=party.key_id,
+            scheme="ecdsa",
+            answer_to=AnswerKey().public,
+        ),
+    }
+    for action, call in calls.items():
+        with pytest.raises(ApiError, match=f"rule allowed_actions: {action} is not among") as refused:
+            call()
+        assert refused.value.err_type == "policy_validation_failed"
+    vertex.run()
+    operation.refresh_from_db()
+    assert (ProtocolSession.objects.count(), operation.state) == (before, "pending")
+    assert (ShareExport.objects.exists(), party.share.exported_at) == (False, None)
 
 
 def test_who_joins_is_not_asked(vertex: Vertex) -> None:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from nacl.bindings import crypto_scalarmult_ed25519_base_noclamp
 from pytest_django import Settings
 
-from keys.models import KeyShare, Operation, PartyIdentity
+from keys.models import BoxKey, KeyShare, Operation, PartyIdentity
 from keys.sessions import rooms, services
 from keys.views import rooms as views
 from mpc.identity import encode_keygen_id
@@ -73,6 +73,7 @@ class World:
         self.reshare = Reshare.objects.create(
             user=alice.user, identity=old.identity, role="existing", old_share=old, scheme="ecdsa", new_threshold=2
         )
+        BoxKey.objects.create(public=ONE, sealed_secret=b"sealed", data_key="none")
         self.operation = Operation.objects.create(user=alice.user, caller="x", action="x", deadline="2100-01-01T00:00Z")
 
     def _share(self, scheme: str, state: str) -> KeyShare:
@@ -93,6 +94,7 @@ class World:
             "key_id": str(keys.get(scheme, self.active["ecdsa"]).id),
             "room_uuid": self.relay.create_room(3),
             "num_parties": 3,
+            "private_key": bytes([2] * 32).hex(),
             "others_keygen_ids": ids,
             "keygen_ids": ids,
             "name": str(self.reshare.id),

@@ -31,7 +31,16 @@ CREATING = {
         "post /{s}/reshare/new-party",
         "post /{s}/reshare/departing-party",
         "delete /{s}/delete-key-share/{key_id}",
+        "post /{s}/import/key-importer",
+        "post /{s}/import/import-key-share-recipient",
+        "post /{s}/backup/import-key-share",
     )
+}
+# What answers with a secret, which no later call may repeat: never asynchronous.
+GIVING_OUT = {
+    route.replace("{s}", scheme)
+    for scheme in ("ecdsa", "ed25519", "bip340")
+    for route in ("post /{s}/export/full", "get /{s}/backup/export-key-share/{key_id}")
 }
 CREATING_AT_ONCE = {
     "post /admin/policies/add-built-in-rule",
@@ -200,7 +209,8 @@ def test_what_creates_takes_an_idempotency_key_and_what_waits_a_preference(docum
         route: {each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"}
         for route, operation in found.items()
     }
-    assert {route for route, names in headers.items() if "Idempotency-Key" in names} == CREATING | CREATING_AT_ONCE
+    keyed = {route for route, names in headers.items() if "Idempotency-Key" in names}
+    assert keyed == CREATING | CREATING_AT_ONCE | GIVING_OUT
     assert {route for route, names in headers.items() if "Prefer" in names} == CREATING | {"get /audit/head"}
     assert {route for route, operation in found.items() if "202" in operation["responses"]} == CREATING | {
         "get /audit/head"

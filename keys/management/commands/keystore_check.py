@@ -6,10 +6,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from keys.keystore import Keystore, KeystoreError, keystore
-from keys.models import KeyShare, Node, PairState, PartyIdentity, ProtocolSession
+from keys.models import BoxKey, KeyShare, Node, PairState, PartyIdentity, ProtocolSession
 from keys.node import known_node
 
-_HOLDERS = (KeyShare, PairState, PartyIdentity, ProtocolSession, Node)
+_HOLDERS = (KeyShare, PairState, PartyIdentity, ProtocolSession, Node, BoxKey)
 
 
 class Command(BaseCommand):

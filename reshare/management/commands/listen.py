@@ -14,13 +14,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import connection, connections
 
-from keys import create, heads
+from keys import boxes, create, forgetting, handed, heads
 from keys.models import ProtocolSession
 from keys.policies.external import questions_forget
 from keys.relays import inbox, relay, resolve
 from keys.sessions import services as sessions
 from keys.webhooks import sending as webhooks
 from relay.client import News, RelayRefused, RelayUnavailable
+from reshare import restoring
 from reshare import sweep as reshares
 from vertex.celery import app
 from vertex.liveness import beat_forever, reconciled, reconciled_set
@@ -128,10 +129,14 @@ def sweep_once() -> None:
         return
     create.ask_again()
     heads.ask_again()
+    handed.ask_again()
+    restoring.ask_again()
+    boxes.ask_again()
     questions_forget()
     sessions.sweep()
     reshares.sweep()
     webhooks.ask_again()
+    forgetting.forget()
 
 
 async def in_thread(pool: ThreadPoolExecutor, call: Callable[[], None]) -> None:

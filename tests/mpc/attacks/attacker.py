@@ -22,11 +22,21 @@ from mpc.hashing import TH
 from mpc.hello import greet
 from mpc.ot import base
 from mpc.protocol import Frame, Protocol, Rng, SeededRng, SystemRng
-from mpc.schemes import scheme_of
+from mpc.schemes import group_of, scheme_of
 from mpc.wire import Message, decode, encode
 from tests.mpc.attacks.manipulations import Known, Manipulation
 from tests.mpc.attacks.places import PLACES, Place, Spot
-from tests.mpc.simulator import Network, batch_item, batch_of, identities, identity, key, reshare_parties
+from tests.mpc.simulator import (
+    Network,
+    batch_item,
+    batch_of,
+    export_parties,
+    identities,
+    identity,
+    import_parties,
+    key,
+    reshare_parties,
+)
 
 DIGEST = TH("test/message")
 # The liar, whom it lies to in private, and a third; a reshare's third party leaves, and D joins.
@@ -163,7 +173,25 @@ def _reshares(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
     return reshare_parties(key("ABC", 2, scheme), "ABCD", "ABD", 2, rngs=_seeds("ABCD", session))
 
 
-SESSIONS = {"keygen": _keygens, "sign": _signs, "frost": _frosts, "batch": _batches, "reshare": _reshares}
+def _exports(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
+    """To the victim; nobody else looks at a share."""
+    return export_parties(key("ABC", 2, scheme), "AB", VICTIM)
+
+
+def _imports(session: str, scheme: str) -> dict[bytes, Protocol[Any]]:
+    scalar = group_of(scheme).encode_scalar(int.from_bytes(DIGEST[1:], "big"))
+    return import_parties("A", "ABC", 2, scalar, scheme, rngs=_seeds("ABC", session))
+
+
+SESSIONS = {
+    "keygen": _keygens,
+    "sign": _signs,
+    "frost": _frosts,
+    "batch": _batches,
+    "reshare": _reshares,
+    "export": _exports,
+    "import": _imports,
+}
 
 
 def attack(world: str, attacker: Attacker, session: str = "this") -> tuple[dict[bytes, Any], Network]:

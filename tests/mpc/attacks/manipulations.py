@@ -300,6 +300,7 @@ def _of_setup_key(nature: str, group: Group) -> Changes:
 
 _BY_NATURE: Mapping[str, Callable[[str, Group], Changes]] = {
     "Hash": _of_bytes,
+    "IdentityKey": _of_bytes,
     "Proof": _of_proof,
     "Scalar": _of_scalar,
     "Point": _of_point,

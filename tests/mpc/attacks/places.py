@@ -67,6 +67,16 @@ _PAIRWISE = (
     Place("reshare", 3, True, wire.EchoedAnswer),
     Place("reshare", 4, True, wire.Puncturing),
     Place("reshare", 5, False, wire.Outcome),
+    Place("import", 0, False, wire.Hello),
+    Place("import", 1, False, wire.ImportCommitment),
+    Place("import", 2, False, wire.ReshareOpening),
+    Place("import", 2, True, wire.ReshareDeal),
+    Place("import", 3, True, wire.EchoedAnswer),
+    Place("import", 4, False, wire.Outcome),
+    Place("import", 4, True, wire.Puncturing),
+    Place("export", 0, False, wire.Hello),
+    Place("export", 1, False, wire.ExportReady),
+    Place("export", 2, True, wire.ExportShare),
 )
 _WITHOUT_PAIRS = tuple(
     Place(protocol, number, private, kind, scheme, *inside)
@@ -88,6 +98,14 @@ _WITHOUT_PAIRS = tuple(
         ("reshare", 2, False, wire.ReshareOpening),
         ("reshare", 2, True, wire.ReshareDeal),
         ("reshare", 5, False, wire.Outcome),
+        ("import", 0, False, wire.Hello),
+        ("import", 1, False, wire.ImportCommitment),
+        ("import", 2, False, wire.ReshareOpening),
+        ("import", 2, True, wire.ReshareDeal),
+        ("import", 4, False, wire.EchoedOutcome),
+        ("export", 0, False, wire.Hello),
+        ("export", 1, False, wire.ExportReady),
+        ("export", 2, True, wire.ExportShare),
     )
 )
 PLACES = _PAIRWISE + _WITHOUT_PAIRS
@@ -99,6 +117,8 @@ INSIDE: dict[tuple[str, str], type[Message]] = {
     ("keygen", "fields"): wire.KeygenFields,
     ("sign", "fields"): wire.SignFields,
     ("frost", "fields"): wire.FrostFields,
+    ("import", "fields"): wire.KeygenFields,
+    ("export", "fields"): wire.ExportFields,
     ("batch", "fields"): wire.BatchFields,
     ("batch", "extra"): wire.BatchOffers,
     ("reshare", "fields"): wire.ReshareFields,

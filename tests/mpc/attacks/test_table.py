@@ -17,7 +17,7 @@ from mpc.frost.signing import FrostRequest
 from mpc.hashing import TH
 from mpc.schemes import group_of
 from mpc.sign import Signature, SignRequest
-from tests.mpc.attacks import table_batch, table_frost, table_keygen, table_reshare, table_sign
+from tests.mpc.attacks import table_batch, table_export, table_frost, table_keygen, table_reshare, table_sign
 from tests.mpc.attacks.attacker import BYSTANDER, CULPRIT, DIGEST, JOINER, VICTIM, Attacker, attack, earlier
 from tests.mpc.attacks.manipulations import Manipulation, manipulations
 from tests.mpc.attacks.places import (
@@ -40,6 +40,8 @@ TABLES = {
     "sign": table_sign.ROWS,
     "batch": table_batch.ROWS,
     "reshare": table_reshare.ROWS,
+    "export": table_export.EXPORT,
+    "import": table_export.IMPORT,
     **{
         f"{protocol} {scheme}": table
         for scheme in FROST
@@ -48,12 +50,16 @@ TABLES = {
             ("frost", table_frost.SIGN),
             ("batch", table_batch.FROST),
             ("reshare", table_frost.RESHARE),
+            ("export", table_export.EXPORT_BARE),
+            ("import", table_export.IMPORT_BARE),
         )
     },
 }
 
 
 def parties_of(place: Place) -> tuple[bytes, ...]:
+    if place.protocol == "export":
+        return CULPRIT, VICTIM
     return (CULPRIT, VICTIM, BYSTANDER, *((JOINER,) if place.protocol == "reshare" else ()))
 
 
@@ -141,7 +147,7 @@ def test_each_lie_has_its_verdict(spot: Spot, manipulation: Manipulation, liar: 
             assert outcome.culprits == {liar}, "an honest party is blamed"
         if expected is not Verdict.DONE and not row.others_finish:
             assert isinstance(of_attacked(outcome), Exception), "somebody holds a result"
-    if place.protocol != "keygen" and place.round and expected is not Verdict.DONE:
+    if place.protocol not in ("keygen", "import") and place.round and expected is not Verdict.DONE:
         assert material(place.scheme) == UNTOUCHED[place.scheme]
         still_signs(place.scheme, banned=expected is Verdict.BANNED)
 

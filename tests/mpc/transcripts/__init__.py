@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from mpc.batch import batch_sign
+from mpc.export import ExportRequest, export
 from mpc.frost.signing import FrostRequest, frost_sign
 from mpc.hashing import TH
+from mpc.importing import scalar_of
 from mpc.keygen import KeygenConfig, KeygenResult, keygen
 from mpc.mul import gadget
 from mpc.protocol import Protocol, Rng, SeededRng
+from mpc.secret import Secret
 from mpc.shares import PairState, Share
 from mpc.sign import SignRequest, sign
-from tests.mpc.simulator import Network, batch_item, batch_of, identities, reshare_parties
+from tests.mpc.simulator import Network, batch_item, batch_of, identities, import_parties, reshare_parties
 
 HERE = Path(__file__).resolve().parent
 Parties = dict[bytes, Protocol[Any]]
@@ -40,7 +43,7 @@ class Fixed:
 
 
 def seeds(protocol: str) -> dict[bytes, bytes]:
-    """The session seed of each party in a recorded key generation or reshare."""
+    """The session seed of each party in a recorded key generation, import or reshare."""
     return {party: hashlib.sha256(f"{protocol}/{name}".encode()).digest() for party, name in NAMES.items()}
 
 
@@ -77,6 +80,18 @@ def _frost(scheme: str, tweak: bytes | None) -> Parties:
     return {party: frost_sign(one, made[party].share, request, Fixed(NAMES[party])) for party, one in parties.items()}
 
 
+def _export(scheme: str) -> Parties:
+    made = keys_of(scheme)
+    request = ExportRequest(room="room", size=2, recipient=max(made))
+    return {
+        one.public: export(one, made[one.public].share, request, Fixed(NAMES[one.public])) for one in identities("AB")
+    }
+
+
+def _import(scheme: str) -> Parties:
+    return import_parties("A", "AB", 2, scalar_of(scheme, DIGEST).reveal(), scheme, rngs=_seeded("import"))
+
+
 def _batch(scheme: str) -> Parties:
     """Two requests for one message: a child and the key itself."""
     made = keys_of(scheme)
@@ -98,13 +113,19 @@ SCENARIOS: dict[str, Callable[[], Parties]] = {
     "ecdsa-sign": lambda: _sign("ecdsa"),
     "ecdsa-batch": lambda: _batch("ecdsa"),
     "ecdsa-reshare": lambda: _reshare("ecdsa"),
+    "ecdsa-export": lambda: _export("ecdsa"),
+    "ecdsa-import": lambda: _import("ecdsa"),
     "ed25519-keygen": lambda: _keygen("ed25519"),
     "ed25519-sign": lambda: _frost("ed25519", None),
     "ed25519-reshare": lambda: _reshare("ed25519"),
+    "ed25519-export": lambda: _export("ed25519"),
+    "ed25519-import": lambda: _import("ed25519"),
     "bip340-keygen": lambda: _keygen("bip340"),
     "bip340-sign": lambda: _frost("bip340", bytes(range(32))),
     "bip340-batch": lambda: _batch("bip340"),
     "bip340-reshare": lambda: _reshare("bip340"),
+    "bip340-export": lambda: _export("bip340"),
+    "bip340-import": lambda: _import("bip340"),
 }
 
 
@@ -125,6 +146,8 @@ def _shown(value: Any) -> Any:
     """A result as JSON; long byte strings by their hash."""
     if isinstance(value, Share | PairState):
         return hashlib.sha256(value.encode()).hexdigest() if isinstance(value, PairState) else value.encode().hex()
+    if isinstance(value, Secret):
+        return value.reveal().hex()
     if isinstance(value, bytes):
         return value.hex() if len(value) <= 128 else hashlib.sha256(value).hexdigest()
     if isinstance(value, tuple):
@@ -144,7 +167,7 @@ def failures(shown: dict[str, Any]) -> list[str]:
     """The errors in a transcript."""
     results = shown["results"].values()
     each = [one for result in results for one in (result if isinstance(result, list) else [result])]
-    return [one["error"] for one in each if "error" in one]
+    return [one["error"] for one in each if isinstance(one, dict) and "error" in one]
 
 
 def recorded(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from vertex_client.answers.admin import (
 )
 from vertex_client.answers.common import SCHEMES, Page, Problem, Scheme
 from vertex_client.answers.keys import (
+    Agreed,
     Backup,
     Begun,
     EcdsaPublicKey,
@@ -26,6 +27,7 @@ from vertex_client.answers.keys import (
     PrivateKey,
     Receipts,
     Received,
+    Restored,
     Room,
     SchnorrPublicKey,
     SchnorrSignature,
@@ -36,6 +38,7 @@ from vertex_client.answers.webhooks import Delivery, DeliveryId, NewWebhook, Web
 
 __all__ = [
     "SCHEMES",
+    "Agreed",
     "ApiKey",
     "Backup",
     "Begun",
@@ -65,6 +68,7 @@ __all__ = [
     "Received",
     "Reshare",
     "ReshareLine",
+    "Restored",
     "Room",
     "Scheme",
     "SchnorrPublicKey",

@@ -30,6 +30,21 @@ class KeyId:
 
 
 @dataclass(frozen=True)
+class Restored:
+    """A share that came back from a backup made at `bans_known_until`: later bans are not known to it."""
+
+    key_id: str
+    bans_known_until: datetime
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """False: proposed, another operator must approve."""
+
+    agreed: bool
+
+
+@dataclass(frozen=True)
 class ExportId:
     """This party's keygen id for a share."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from vertex_client.answers import Backup, KeyId, PrivateKey, Scheme
+from vertex_client.answers import Agreed, Backup, PrivateKey, Restored, Scheme
 from vertex_client.calls import Call, Route, given, path
 from vertex_client.decoding import nothing, read
 
@@ -84,7 +84,15 @@ class MovingRoutes:
     @Route
     def restore_share(
         self, scheme: Scheme, *, key_share: str, export_type: Literal["plaintext", "encrypted"]
-    ) -> Call[KeyId]:
-        """A share from a backup."""
+    ) -> Call[Restored]:
+        """A share from a backup: suspended until an operator agrees."""
         body = {"key_share": key_share, "export_type": export_type}
-        return Call("POST", path(scheme, "backup", "import-key-share"), read(KeyId), body)
+        return Call("POST", path(scheme, "backup", "import-key-share"), read(Restored), body)
+
+    @Route
+    def agree_to_share(
+        self, key_id: str, *, reason: str | None = None, statement_hash: str | None = None
+    ) -> Call[Agreed]:
+        """Admin: a share that came from a backup may act; answers once it may."""
+        body = given(reason=reason, statement_hash=statement_hash)
+        return Call("POST", path("keys", key_id, "agree"), read(Agreed), body, as_admin=True)
