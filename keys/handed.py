@@ -8,15 +8,20 @@ from uuid import UUID
 
 from django.db import transaction
 
-from keys import operations
+from keys import operations, unbegun
 from keys.models import Operation
 from vertex.celery import app
 
 
 def hand(operation: Operation, *, task: str, arguments: dict[str, Any]) -> None:
-    """Give a pending call to a worker. ``arguments`` (JSON) go when the call has ended; a secret in them is sealed."""
-    Operation.objects.filter(id=operation.id).update(task=task, arguments=arguments)
-    transaction.on_commit(lambda: _send(operation.id, task))
+    """Give a pending call to a worker. ``arguments`` (JSON) go when the call has ended; a secret in them is sealed.
+
+    Inside the caller's transaction, if it has one. Raises ApiError `not_ready` where the call has ended meanwhile.
+    """
+    with transaction.atomic():
+        unbegun.still_wanted(operation)
+        Operation.objects.filter(id=operation.id).update(task=task, arguments=arguments)
+        transaction.on_commit(lambda: _send(operation.id, task))
 
 
 def waiting(operation_id: str) -> Operation | None:

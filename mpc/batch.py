@@ -27,7 +27,7 @@ from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sign import EXTENSION_FAILED, Begin, PairCheck, SignRequest, check_pairs, sign_fields, sign_in
 from mpc.signature import Signature
-from mpc.signers import check_signer, open_signing, signer_fields
+from mpc.signers import check_signer, open_signing, quorum_fields
 from mpc.wire import MAX_BATCH, BatchFields, BatchOffers, Bundle, Message, SealedBundle, encode
 
 Request = SignRequest | FrostRequest
@@ -66,7 +66,7 @@ def batch_sign(
     if any(isinstance(item, FrostRequest if pairwise else SignRequest) for item in request.items):
         raise ValueError("a request of another scheme")
     hashes = tuple(b"" if item is None else _hash(share, item) for item in request.items)
-    fields = BatchFields(**signer_fields(share, request.room, request.size), count=len(request.items))
+    fields = BatchFields(**quorum_fields(share, request.room, request.size), count=len(request.items))
     session = yield from open_signing(me, "batch", fields, rng, extra=encode(BatchOffers(offers=hashes)))
     agreed = _agreed(session, hashes)
     if pairwise:

@@ -20,6 +20,7 @@ from mpc.protocol import Protocol, Release, Rng, SeededRng
 from mpc.secret import Secret
 from mpc.shares import Share
 from mpc.sharing import lagrange, ranks
+from mpc.signers import quorum_fields
 from mpc.wire import ExportFields, ExportReady, ExportShare
 
 
@@ -49,7 +50,7 @@ def export(me: Identity, share: Share, request: ExportRequest, rng: Rng) -> Prot
         me,
         "export",
         "party",
-        _fields(share, request),
+        ExportFields(**quorum_fields(share, request.room, request.size), recipient=request.recipient),
         room=request.room,
         size=request.size,
         coordinates=ranks(share.identities),
@@ -67,19 +68,6 @@ def export(me: Identity, share: Share, request: ExportRequest, rng: Rng) -> Prot
     round_2 = yield from session.exchange(2, senders=session.others)
     sent = {party: message.share for party, message in round_2.privates(ExportShare).items()}
     return _interpolated(share, sent)
-
-
-def _fields(share: Share, request: ExportRequest) -> ExportFields:
-    return ExportFields(
-        room=request.room,
-        scheme=share.scheme,
-        size=request.size,
-        t=share.t,
-        identities=share.identities,
-        gid=share.gid,
-        public_key=share.public_key,
-        recipient=request.recipient,
-    )
 
 
 def _interpolated(own: Share, sent: dict[bytes, bytes]) -> Secret:

@@ -29,7 +29,7 @@ from mpc.secret import Confidential
 from mpc.shares import PairState, Share
 from mpc.sharing import lagrange, ranks
 from mpc.signature import Signature, assemble
-from mpc.signers import check_signer, open_signing, signer_fields
+from mpc.signers import check_signer, open_signing, quorum_fields
 from mpc.wire import Commitment, SignExtension, SignFields, SignProduct, SignShare
 
 __all__ = ["Begin", "PairCheck", "Release", "SignRequest", "Signature", "sign"]
@@ -144,7 +144,7 @@ def sign_in(
 def sign_fields(share: Share, request: SignRequest) -> SignFields:
     """Everything that decides what is signed."""
     return SignFields(
-        **signer_fields(share, request.room, request.size),
+        **quorum_fields(share, request.room, request.size),
         digest=request.digest,
         path=tuple(request.path),
         index=request.index,

@@ -9,7 +9,7 @@ from mpc.identity import Identity
 from mpc.protocol import Protocol, Rng, SeededRng
 from mpc.shares import Share
 from mpc.sharing import ranks
-from mpc.wire import SignerFields
+from mpc.wire import QuorumFields
 
 
 def check_signer(me: Identity, share: Share, size: int, rng: Rng) -> None:
@@ -22,8 +22,8 @@ def check_signer(me: Identity, share: Share, size: int, rng: Rng) -> None:
         raise ValueError(f"a signature needs {share.t} to {share.n} signers, not {size}")
 
 
-def signer_fields(share: Share, room: str, size: int) -> dict[str, Any]:
-    """The fields of `SignerFields`, by name: what stands before a protocol's own."""
+def quorum_fields(share: Share, room: str, size: int) -> dict[str, Any]:
+    """The fields of `QuorumFields` by name, for a message that adds its own."""
     return {
         "room": room,
         "scheme": share.scheme,
@@ -36,7 +36,7 @@ def signer_fields(share: Share, room: str, size: int) -> dict[str, Any]:
 
 
 def open_signing(
-    me: Identity, protocol: str, fields: SignerFields, rng: Rng, *, index: int = 0, extra: bytes = b""
+    me: Identity, protocol: str, fields: QuorumFields, rng: Rng, *, index: int = 0, extra: bytes = b""
 ) -> Protocol[Session]:
     """The hello round of the signers of ``fields``: as `open_session`, among the parties of their quorum."""
     return (

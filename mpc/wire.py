@@ -87,8 +87,8 @@ class KeygenFields(Message):
     identities: Identities
 
 
-class SignerFields(Message):
-    """What signers agree on first, whatever they sign: the quorum and the key. Who signs is bound by the sid."""
+class QuorumFields(Message):
+    """What those who use a key agree on first: the quorum and the key. Who takes part is bound by the sid."""
 
     room: Text
     scheme: Text
@@ -99,7 +99,7 @@ class SignerFields(Message):
     public_key: Point
 
 
-class SignFields(SignerFields):
+class SignFields(QuorumFields):
     """What the signers of one ECDSA request must agree on."""
 
     digest: Hash
@@ -107,7 +107,7 @@ class SignFields(SignerFields):
     index: Count
 
 
-class FrostFields(SignerFields):
+class FrostFields(QuorumFields):
     """What FROST's signers must agree on. ``message``: its hash; ``tweak``: none, or one (a field that is None would
     count as not known); ``signing_key``: the child or tweaked key that the signature will be for.
     """
@@ -119,16 +119,9 @@ class FrostFields(SignerFields):
     index: Count
 
 
-class ExportFields(Message):
-    """What the parties of an export must agree on: above all who gets the key. Who takes part is bound by the sid."""
+class ExportFields(QuorumFields):
+    """What the parties of an export must agree on: above all who gets the key."""
 
-    room: Text
-    scheme: Text
-    size: Count
-    t: Count
-    identities: Identities
-    gid: Hash
-    public_key: Point
     recipient: IdentityKey
 
 
@@ -323,7 +316,7 @@ class SignShare(Message):
     u: Scalar
 
 
-class BatchFields(SignerFields):
+class BatchFields(QuorumFields):
     """What the signers of a batch must agree on; ``count``: how many requests it has. Which of them: `BatchOffers`."""
 
     count: Count

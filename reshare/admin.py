@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -94,7 +94,6 @@ class ReshareAdmin(ReadOnlyAdmin):
         "public",
         "attempt_short",
         "created_at",
-        "completed_at",
     ]
     list_filter = ["state", "role"]
     search_fields = ["id", "old_share__id", "new_share__id"]
@@ -106,9 +105,10 @@ class ReshareAdmin(ReadOnlyAdmin):
         return rows.defer("old_share__sealed_share", "new_share__sealed_share", "identity__sealed_secret", "hellos")
 
     @display(description="reshare")
-    def title(self, row: Reshare) -> str:
+    def title(self, row: Reshare) -> SafeString:
         old = f"{row.old_threshold} of {len(row.old_parties)}" if row.old_threshold else "?"
-        return f"{old} → {row.new_threshold} of {len(row.new_parties)}"
+        new = f"{row.new_threshold} of {len(row.new_parties)}"
+        return format_html('<span class="vx-one-line">{} → {}</span>', old, new)
 
     @display(description="state", ordering="state")
     def state_badge(self, row: Reshare) -> SafeString:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from audit import services as audit
-from keys import operations
+from keys import handed, operations
 from keys.actions import AGAIN, GOING, VOTE, require
 from keys.models import ApiUser, KeyShare, Operation
 from keys.policies.check import policy_check
@@ -17,7 +17,6 @@ from reshare import orders, sharing_orders
 from reshare.executor import advance
 from reshare.models import Reshare, SharingOrder
 from reshare.rule.types import Kind
-from vertex.celery import app
 from vertex.errors import ApiError
 from vertex.requests import caused_by
 
@@ -51,8 +50,7 @@ def _begin(user: ApiUser, operation: Operation, found: KeyShare) -> None:
         sharing_orders.give_up(identity=key.identity, gid=bytes(key.gid or b""), actor=actor)
     audit.record(action="share.deletion_asked", actor=actor, subject=str(key.id), data={"state": key.state})
     if key.state != State.CREATED:
-        arguments = [str(operation.id), str(key.id)]
-        transaction.on_commit(lambda: app.send_task("reshare.delete", args=arguments, queue="life"))
+        handed.hand(operation, task="reshare.delete", arguments={"key_id": str(key.id)})
 
 
 def _confirm(key: KeyShare, actor: str) -> None:
@@ -72,24 +70,27 @@ def _confirm(key: KeyShare, actor: str) -> None:
 
 
 @shared_task(name="reshare.delete")
-def delete_task(operation_id: str, key_id: str) -> None:
+def delete_task(operation_id: str) -> None:
     """Do it, and answer once it is durable."""
-    key = KeyShare.objects.select_related("identity").get(id=UUID(key_id))
+    operation = handed.waiting(operation_id)
+    if operation is None:
+        return
+    key = KeyShare.objects.select_related("identity").get(id=UUID(operation.arguments["key_id"]))
     identity, gid = bytes(key.identity.public), bytes(key.gid or b"")
-    with caused_by(Operation.objects.get(id=UUID(operation_id)).request_id):
+    with caused_by(operation.request_id):
         seen = advance(identity, gid)
     key.refresh_from_db()
     hanging = [rid for rid, row in seen.rows.items() if row.state in Reshare.OPEN]
     confirmed = any(vote is not None and vote.kind == Kind.CONFIRMED for vote in map(seen.view.acceptor.vote, hanging))
     with transaction.atomic():
         if key.state == State.ERASED or (key.state != State.ACTIVE and confirmed):
-            operations.finish(operation_id=UUID(operation_id), result={})
+            operations.finish(operation_id=operation.id, result={})
             return
         if key.state == State.SUPERSEDED:
             error = ApiError("share_superseded", "this share was superseded and is about to be erased: ask again")
-            operations.finish(operation_id=UUID(operation_id), error=error)
+            operations.finish(operation_id=operation.id, error=error)
             return
         # An attempt began meanwhile: the order must not wait for its end and then surprise.
         SharingOrder.objects.filter(identity=key.identity, gid=gid, kind=SharingOrder.Kind.DELETE).delete()
         error = ApiError("reshare_conflict", "a reshare of this share is in flight")
-        operations.finish(operation_id=UUID(operation_id), error=error)
+        operations.finish(operation_id=operation.id, error=error)

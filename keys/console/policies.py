@@ -6,18 +6,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from audit.console import ReadOnlyAdmin
-from audit.labels import badge
 from keys.models import Policy, Rule
 
 
 def as_json(value: Any) -> SafeString:
     """For people to read."""
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, sort_keys=True))
+    return format_html('<pre class="vx-pre">{}</pre>', json.dumps(value, indent=2, sort_keys=True))
 
 
 @admin.register(Policy)
@@ -32,8 +32,8 @@ class PolicyAdmin(ReadOnlyAdmin):
 
     @display(description="rules")
     def rule_names(self, policy: Policy) -> SafeString | str:
-        names = sorted(rule.name for rule in policy.rules.all())
-        return format_html_join(" ", "{}", ((badge(name),) for name in names)) or "none"
+        rules = sorted((rule.name, reverse("admin:keys_rule_change", args=[rule.pk])) for rule in policy.rules.all())
+        return format_html_join("\n", '<div><a class="vx-link" href="{1}">{0}</a></div>', rules) or "none"
 
 
 @admin.register(Rule)

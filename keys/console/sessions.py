@@ -55,4 +55,4 @@ class ProtocolSessionAdmin(ReadOnlyAdmin):
     @display(description="key")
     def key(self, session: ProtocolSession) -> SafeString:
         url = reverse("admin:keys_keyshare_change", args=[session.share_id])
-        return format_html('<a href="{}">{}…</a>', url, str(session.share_id)[:13])
+        return format_html('<a class="vx-link" href="{}">{}…</a>', url, str(session.share_id)[:13])

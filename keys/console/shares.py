@@ -122,7 +122,7 @@ class KeyShareAdmin(ReadOnlyAdmin):
     def lineage(self, share: KeyShare) -> SafeString:
         return format_html_join(
             " → ",
-            '<a class="text-primary-600 dark:text-primary-500" href="{}">generation {}</a> {}',
+            '<a class="vx-link" href="{}">generation {}</a> {}',
             (
                 (reverse("admin:keys_keyshare_change", args=[other.pk]), other.generation, badge(other.state))
                 for other in _line(share)

@@ -3,7 +3,9 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.decorators import display
 
 from audit.console import ReadOnlyAdmin
@@ -11,6 +13,13 @@ from audit.labels import badge, short
 from keys.console.people import actor, each
 from keys.models import WebhookDelivery, WebhookEndpoint
 from keys.webhooks.endpoints import delivery_retry, endpoint_delete
+
+_ADDRESS = 28  # characters
+
+
+def _address(endpoint: WebhookEndpoint) -> SafeString:
+    """The URL in a line of a list: as much as has room, the whole of it on hover."""
+    return format_html('<span title="{}">{}</span>', endpoint.url, Truncator(endpoint.url).chars(_ADDRESS))
 
 
 class ManagedAdmin(ReadOnlyAdmin):
@@ -22,7 +31,7 @@ class ManagedAdmin(ReadOnlyAdmin):
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ManagedAdmin):
-    list_display = ["url", "bearer", "state", "wanted", "created_by", "created_at"]
+    list_display = ["address", "bearer", "state", "wanted", "created_by", "created_at"]
     fields = ["url", "bearer", "state", "wanted", "created_by", "created_at", "disabled_at"]
     readonly_fields = fields
     search_fields = ["url", "user__name"]
@@ -36,6 +45,10 @@ class WebhookEndpointAdmin(ManagedAdmin):
     @admin.action(description="Remove, with what is still to be sent", permissions=["manage"])
     def remove(self, request: HttpRequest, chosen: QuerySet[WebhookEndpoint]) -> None:
         each(request, chosen, lambda row: endpoint_delete(endpoint=row, actor=actor(request)), "removed")
+
+    @display(description="URL", ordering="url")
+    def address(self, endpoint: WebhookEndpoint) -> SafeString:
+        return _address(endpoint)
 
     @display(description="told of")
     def bearer(self, endpoint: WebhookEndpoint) -> str:
@@ -52,7 +65,7 @@ class WebhookEndpointAdmin(ManagedAdmin):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ManagedAdmin):
-    list_display = ["id_short", "event", "endpoint", "state_badge", "attempts", "status", "error", "created_at"]
+    list_display = ["id_short", "event", "address", "state_badge", "attempts", "error", "created_at"]
     list_display_links = ["event"]
     list_filter = ["state", "event"]
     fields = [
@@ -77,6 +90,10 @@ class WebhookDeliveryAdmin(ManagedAdmin):
     @admin.action(description="Send again what was given up", permissions=["manage"])
     def retry(self, request: HttpRequest, chosen: QuerySet[WebhookDelivery]) -> None:
         each(request, chosen, lambda row: delivery_retry(delivery_id=row.id, actor=actor(request)), "is sent again")
+
+    @display(description="endpoint", ordering="endpoint__url")
+    def address(self, delivery: WebhookDelivery) -> SafeString:
+        return _address(delivery.endpoint)
 
     @display(description="delivery")
     def id_short(self, delivery: WebhookDelivery) -> SafeString:

@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from audit import services as audit
-from keys import clock, operations, witness
+from keys import clock, operations, unbegun, witness
 from keys.models import KeyShare, Operation, ProtocolSession
 from keys.relays import inbox, relay, resolve
 from keys.sessions.evidence import hand_over, record_of
@@ -71,6 +71,8 @@ def session_open(
     """
     try:
         with transaction.atomic():
+            if operation is not None:
+                unbegun.still_wanted(operation)
             session = ProtocolSession.objects.create(
                 kind=kind,
                 share=share,
@@ -277,7 +279,7 @@ def sweep() -> int:
 
     By the database's clock: this process' own may have jumped.
     """
-    found = operations.expire() + witness.compare()
+    found = operations.expire() + unbegun.end() + witness.compare()
     for session in ProtocolSession.objects.filter(state__in=UNSTARTED, lease_until=None, deadline__lt=Now())[:500]:
         session_fail(session_id=session.id, error=absent(session), actor="system")
         found += 1

@@ -168,6 +168,8 @@ def api_error(error: Exception) -> ApiError:
         return ApiError("executor_result", str(error))
     if isinstance(error, KeystoreUnavailable):
         return ApiError("not_ready", "the keystore does not answer; nothing was changed")
+    if isinstance(error, PASSING):
+        return ApiError("executor_result", "this vertex lost its database meanwhile; repeat the call with a new room")
     return ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
 
 

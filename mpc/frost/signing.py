@@ -26,7 +26,7 @@ from mpc.identity import Identity
 from mpc.protocol import Protocol, Release, Rng
 from mpc.shares import Share
 from mpc.sharing import ranks
-from mpc.signers import check_signer, open_signing, signer_fields
+from mpc.signers import check_signer, open_signing, quorum_fields
 from mpc.wire import FrostCommitment, FrostFields, FrostShare
 
 
@@ -99,7 +99,7 @@ def _key(share: Share, request: FrostRequest) -> SigningKey:
 def frost_fields(share: Share, request: FrostRequest) -> FrostFields:
     """Everything that decides what is signed, and under which key."""
     return FrostFields(
-        **signer_fields(share, request.room, request.size),
+        **quorum_fields(share, request.room, request.size),
         message=TH("frost/message", request.message),
         path=tuple(request.path),
         tweak=() if request.tweak is None else (request.tweak,),

@@ -210,6 +210,13 @@ def test_a_shares_lineage_is_shown_from_the_first_generation_on() -> None:
     assert links == [str(row.pk) for row in (first, second, third)]
 
 
+def test_a_policy_leads_to_its_rules() -> None:
+    policy = Policy.objects.create(name="p")
+    rules = [policy.rules.create(name=name, kind="operator_approval") for name in ("b", "a")]
+    page = client_of("viewer").get(url(Policy, "change", policy.pk)).content.decode()
+    assert re.findall(r'rule/([0-9a-f-]{36})/change/">(\w)<', page) == [(str(r.pk), r.name) for r in reversed(rules)]
+
+
 def test_groups_are_not_edited_in_the_console() -> None:
     assert client_of("operator").get("/console/auth/group/").status_code == 404
 

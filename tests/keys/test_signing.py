@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from audit.models import Event
 from keys.keystore import KeystoreUnavailable, keystore
@@ -84,7 +85,11 @@ def test_a_keystore_that_does_not_answer_does_not_spare_a_culprit(
 
 @pytest.mark.parametrize(
     ("error", "err_type"),
-    [(KeystoreUnavailable("Vault does not answer"), "not_ready"), (TypeError("a bug"), "internal_problem")],
+    [
+        (KeystoreUnavailable("Vault does not answer"), "not_ready"),
+        (OperationalError("terminating connection due to unexpected postmaster exit"), "executor_result"),
+        (TypeError("a bug"), "internal_problem"),
+    ],
 )
 def test_what_ends_a_signature_is_said_as_what_it_is(error: Exception, err_type: str) -> None:
     assert api_error(error).err_type == err_type

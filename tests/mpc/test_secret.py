@@ -103,13 +103,13 @@ PUBLIC = {
         "Outcome",
         "Participant",
         "Promise",
+        "QuorumFields",
         "ReshareExtra",
         "ReshareFields",
         "ReshareOpening",
         "SetupKey",
         "SignFields",
         "SignShare",
-        "SignerFields",
     },
 }
 

@@ -118,6 +118,7 @@ def test_the_page_decides_with_two_operators(attempt: Attempt) -> None:
     text = client_of("approver").get(page(attempt)).content.decode()
     assert "operator:operator proposed this" in text
     assert "old parties may still hold their shares" in text
+    assert f'/keys/keyshare/{attempt.row("a").new_share_id}/change/">its page<' in text
     assert "Decided" in said(client_of("approver"), attempt).content.decode()
     assert ordered(attempt) == {"supersede"}
 

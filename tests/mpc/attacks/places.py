@@ -128,7 +128,7 @@ INSIDE: dict[tuple[str, str], type[Message]] = {
 NOT_SENT = {
     wire.Message: "the base of all",
     wire.SecretMessage: "the base of what is private",
-    wire.SignerFields: "the base of what signers agree on",
+    wire.QuorumFields: "the base of what those who use a key agree on",
     wire.Description: "signed, never sent: a hello's fields say the same, its extra has the signature",
     wire.Participant: "part of a reshare's preimage: tests/mpc/test_reshare_lies.py changes each of its fields",
 }
