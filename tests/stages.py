@@ -1,4 +1,4 @@
-"""`python -m tests.stages [name…]`: all tests, stage by stage, each with its time and its share of CI's ten minutes.
+"""`python -m tests.stages [name…]`: all tests, stage by stage, each with its time and its share of CI's time.
 
 With VERTEX_CI=1 a stage that takes more than twice its share fails, and so do skipped tests (tests/conftest.py).
 """
@@ -33,8 +33,8 @@ class Stage:
 
 
 STAGES = (
-    Stage("unit", 180, ("-n", "2", *(f"--ignore=tests/{folder}" for folder in OWN_STAGE))),
-    Stage("model", 180, ("-n", "2", "--timeout=300"), "reshare/model"),
+    Stage("unit", 300, ("-n", "2", *(f"--ignore=tests/{folder}" for folder in OWN_STAGE))),
+    Stage("model", 60, ("-n", "2", "--timeout=300"), "reshare/model"),
     Stage("cluster", 300, ("--timeout=300",), "cluster"),
     Stage("faults", 300, ("--timeout=900",), "faults"),
     Stage("fuzz", 90, ("--timeout=300",), "fuzz"),

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from nacl.bindings import crypto_scalarmult_ed25519_base_noclamp
 from pytest_django import Settings
 
+from keys.boxes import AnswerKey
 from keys.models import BoxKey, KeyShare, Operation, PartyIdentity
 from keys.sessions import rooms, services
 from keys.views import rooms as views
@@ -73,7 +74,7 @@ class World:
         self.reshare = Reshare.objects.create(
             user=alice.user, identity=old.identity, role="existing", old_share=old, scheme="ecdsa", new_threshold=2
         )
-        BoxKey.objects.create(public=ONE, sealed_secret=b"sealed", data_key="none")
+        BoxKey.objects.create(public=AnswerKey().public, sealed_secret=b"sealed", data_key="none")
         self.operation = Operation.objects.create(user=alice.user, caller="x", action="x", deadline="2100-01-01T00:00Z")
 
     def _share(self, scheme: str, state: str) -> KeyShare:

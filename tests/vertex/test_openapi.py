@@ -35,7 +35,7 @@ CREATING = {
         "post /{s}/import/import-key-share-recipient",
         "post /{s}/backup/import-key-share",
     )
-}
+} | {"post /keys/{key_id}/agree"}
 # What answers with a secret, which no later call may repeat: never asynchronous.
 GIVING_OUT = {
     route.replace("{s}", scheme)
