@@ -29,6 +29,7 @@ elif command == "listen":
     note("stopped", [redis.Redis.from_url(os.environ["REDIS_URL"]).ping(), rows])
 """,
     "vertex/__init__.py": "",
+    "vertex/serving.py": "",
     "vertex/wsgi.py": """
 import os
 
