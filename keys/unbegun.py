@@ -11,8 +11,9 @@ from keys import operations
 from keys.models import Operation
 from vertex.errors import ApiError
 
-# What a worker does for these needs no more than the row: the sweep asks for it again.
-_BY_TASK = ~Q(task="") | Q(action__endswith=".create") | Q(action="audit.head")
+# What a worker does for these needs no more than the row: the sweep asks for it again. So it does for others whose
+# arguments are written down with their beginning.
+_BY_TASK = Q(action__endswith=".create") | Q(action="audit.head")
 _BATCH = Q(action__endswith=".batch-sign")  # whose requests are asked of rule servers one after the other
 BATCH_PATIENCE = timedelta(minutes=10)
 
@@ -24,7 +25,7 @@ def end() -> int:
     """
     patience = timedelta(seconds=10 * settings.VERTEX_SWEEP + 2 * settings.VERTEX_RULE_TIMEOUT)
     old = (Q(created_at__lt=Now() - patience) & ~_BATCH) | Q(created_at__lt=Now() - BATCH_PATIENCE)
-    calls = Operation.objects.filter(state=Operation.State.PENDING, session=None, parts=None).filter(old)
+    calls = Operation.objects.filter(state=Operation.State.PENDING, session=None, parts=None, arguments={}).filter(old)
     error = ApiError("not_ready", "the call was cut off before anything began: repeat it", retry_after=1)
     found = 0
     for operation_id in calls.exclude(_BY_TASK).values_list("id", flat=True)[:500]:

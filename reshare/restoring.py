@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.dispatch import receiver
 
 from audit import services as audit
-from keys import handed, operations, restored
+from keys import handed, operations, restored, unbegun
 from keys.backup import TO_VERTEX, Container, Content, backup_mode, content_of
 from keys.boxes import box_public, open_in_worker, seal_to_workers
 from keys.keystore import keystore
@@ -182,9 +182,12 @@ def _may_come_back(identity: bytes, share: Share, generation: int) -> None:
 
 def agree(*, operation: Operation, key_id: UUID, actor: str, reason: str, statement_hash: bytes | None) -> None:
     """For a call: `keys.restored.agree`; it answers once the suspension is lifted, or once it is proposed."""
-    Operation.objects.filter(id=operation.id).update(arguments={AGREED: str(key_id)})
-    if not restored.agree(key_id=key_id, actor=actor, reason=reason, statement_hash=statement_hash):
-        operations.finish(operation_id=operation.id, result={"agreed": False})
+    with transaction.atomic():
+        unbegun.still_wanted(operation)
+        if restored.agree(key_id=key_id, actor=actor, reason=reason, statement_hash=statement_hash):
+            Operation.objects.filter(id=operation.id).update(arguments={AGREED: str(key_id)})
+        else:
+            operations.finish(operation_id=operation.id, result={"agreed": False})
 
 
 @receiver(restored_share_agreed)

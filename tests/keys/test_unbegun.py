@@ -32,7 +32,9 @@ ENDED = [
     # A worker is asked for these again.
     (LONG, {"action": "ecdsa.create"}, False),
     (LONG, {"action": "audit.head"}, False),
-    (LONG, {"action": "ecdsa.delete", "task": "reshare.delete"}, False),
+    (LONG, {"action": "ecdsa.delete", "task": "reshare.delete", "arguments": {"key_id": "x"}}, False),
+    (LONG, {"action": "share.agree", "arguments": {"agreed": "x"}}, False),
+    (LONG, {"action": "share.agree"}, True),
     # A batch asks rule servers for each of its requests.
     (LONG, {"action": "ecdsa.batch-sign"}, False),
     (unbegun.BATCH_PATIENCE + LONG, {"action": "ecdsa.batch-sign"}, True),
