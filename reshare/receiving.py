@@ -111,6 +111,8 @@ def _rows(rid: bytes, told_of: ReshareStatement | HelloComplete | None) -> list[
         gid=told_of.old.gid, identity__public__in=list(told_of.old.identities), state__in=OLD_STATES
     )
     shares = shares.exclude(identity__in=[row.identity_id for row in rows])
+    if isinstance(told_of, HelloComplete):  # only who signed one of them: nobody else is held to an attempt by others
+        shares = shares.filter(identity__public__in=list(told_of.participants))
     if not all(statements.is_of(told_of.old, share) for share in shares):
         raise ApiError("bad_receipt", "what is described is another quorum than the one that this share belongs to")
     return rows + [told(told_of, party=share, old_share=share, new_share=None) for share in shares]
@@ -124,7 +126,7 @@ def told(
     new_share: KeyShare | None,
 ) -> Reshare:
     """The row of an attempt that this vertex knows from its preimage or its hellos alone; `party` is any of this
-    party's shares. Whoever finds its own hello there was in the room and lost what it knew: its run has failed."""
+    party's shares. Who is told by its own hello was in the room and lost what it knew: its run has failed."""
     hellos = attempt if isinstance(attempt, HelloComplete) else None
     identity = bytes(party.identity.public)
     joins, leaves = identity not in attempt.old.identities, identity not in attempt.new_identities
@@ -144,7 +146,7 @@ def told(
                 "vote_by": settings.VERTEX_VOTE_BY,
                 "began_at": clock.now(),
                 "hellos": hellos.hellos if hellos else None,
-                "run": Reshare.Run.FAILED if hellos and identity in hellos.participants else "",
+                "run": Reshare.Run.FAILED if hellos else "",
             },
         )
         if created:

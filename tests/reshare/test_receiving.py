@@ -1,5 +1,6 @@
 """Receipts carried by hand: verified, of this attempt's parties only, and never a way to invent an attempt."""
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from keys.models import KeyShare, Receipt, Statement
 from keys.receipts import Bundle
 from mpc.statements import ReshareRecord
 from mpc.wire import decode, encode
-from reshare import decisions, statements
+from reshare import decisions, receiving, statements
 from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.receiving import bundle_of, receive
@@ -185,6 +186,16 @@ def test_hellos_of_another_attempt_or_in_another_receipt_tell_nothing(kind: str)
     assert refused(attempt, Bundle([forged], None)) == "not_found"
     stranger = said(attempt, "d", "ABORTED", digest=b"", body={"hellos": attempt.hello.hellos})
     assert refused(attempt, Bundle([stranger], None)) == "not_found"
+
+
+def test_hellos_hold_nobody_who_did_not_sign_one_to_their_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others could make up attempts without end, and each would keep the share from being dealt."""
+    attempt = Attempt("abd")
+    told = said(attempt, "a", "ABORTED", digest=b"", body={"hellos": attempt.hello.hellos})
+    without_c = replace(attempt.hello, participants=tuple({*attempt.hello.participants} - {public("c")}))
+    monkeypatch.setattr(receiving, "rid_of", lambda hellos: without_c)
+    receive(rid=attempt.rid, bundle=Bundle([told], None), actor="admin")
+    assert {row.identity.public for row in Reshare.objects.all()} == {public("a"), public("b")}
 
 
 def test_a_refused_bundle_leaves_no_row() -> None:
