@@ -178,6 +178,19 @@ def test_who_was_to_join_by_another_attempt_is_told_that_this_one_is_complete() 
     assert first.row("d").ended_at is not None
 
 
+def test_what_the_journal_says_of_a_lost_attempt_is_issued_again_once() -> None:
+    attempt = Attempt("abd")
+    attempt.begin()
+    attempt.advance()
+    Reshare.objects.update(run="failed")
+    attempt.advance("b")
+    attempt.row("b").delete()
+    Receipt.objects.all().delete()
+    for _ in range(3):
+        advance(public("b"), attempt.hello.gid)
+    assert sorted(attempt.said("b")) == ["ABORTED", "FAILED", "PROMISED"]
+
+
 @pytest.mark.parametrize("kind", ["CONFIRMED", "ABORTED"])
 def test_hellos_of_another_attempt_or_in_another_receipt_tell_nothing(kind: str) -> None:
     attempt, other = Attempt("abd"), Attempt()
