@@ -34,6 +34,7 @@ class ReshareKind(SessionKind):
     queue: ClassVar[str] = "protocol"
     durable: ClassVar[bool] = True
     run_for: ClassVar[timedelta] = timedelta(seconds=settings.VERTEX_STORE_BY)
+    lingers: ClassVar[timedelta] = timedelta(days=30)
 
     def protocol(self, session: ProtocolSession, rng: Rng) -> Protocol[ReshareResult]:
         row = session.reshare

@@ -83,6 +83,8 @@ class MemoryRelay:
     ) -> Exchanged:
         with self._changed:
             found = self._room(room)
+            if party not in found.joined:
+                raise RelayRefused("not_joined", "you have not joined this room")
             for message in messages:
                 place = (message.session, message.round, message.sender, message.receiver)
                 found.slots.setdefault(place, message.body)
@@ -275,7 +277,7 @@ class Vertex:
     def _mark(self) -> tuple[Any, ...]:
         sessions = ProtocolSession.objects.order_by("id").values_list("state", "round", "messages")
         shares = KeyShare.objects.order_by("id").values_list("id", "state")
-        posted = sum(len(room.slots) for room in self.relay.rooms.values())
+        posted = sum(len(room.slots) + len(room.joined) for room in self.relay.rooms.values())
         return list(sessions), list(shares), list(Reshare.objects.values_list("state")), Receipt.objects.count(), posted
 
 

@@ -95,7 +95,8 @@ class ProtocolSession(models.Model):
     filled = models.BigIntegerField(null=True)
     cursor = models.CharField(max_length=64, default="", blank=True)
     poll_at = models.DateTimeField(null=True)  # when the sweep wakes it even without news
-    posted = models.JSONField(default=list)  # fingerprints (hex) of the receipts that this room has from us
+    posted = models.JSONField(default=list)  # what this room has from us: receipts by fingerprint (hex), and the like
+    settled = models.JSONField(default=list)  # the other parties (hex) that need nothing more of this room
     round = models.PositiveSmallIntegerField(default=0)
     # 32-byte seed, inbound log and outbox are sealed under this session's own key, destroyed when it ends.
     sealed_seed = models.BinaryField(null=True)

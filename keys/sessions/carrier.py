@@ -16,7 +16,7 @@ from keys.sessions.rooms import forgotten, put_back
 from relay.client import Message, RelayRefused
 
 RECEIPT, STATEMENT = "receipt/", "statement/"
-
+SETTLED = "settled"  # "its sender needs nothing more of this room": a hint, unsigned
 
 # Of one exchange; the rest goes with the next.
 MAX_OUTGOING_BYTES, MAX_OUTGOING = 4 << 20, 1_000
@@ -31,15 +31,16 @@ class Carried:
     statements: list[bytes]
 
 
-def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
+def carry(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool = False) -> Carried:
     """One exchange: post what the room lacks of this session's subject, keep what is new. Bad receipts are dropped.
 
+    ``settled``: tell the room as well, after all that is held here, that this party needs nothing more of it.
     A room that the relay has forgotten is put back; its receipts then go with the next exchange.
     """
     party = bytes(session.share.identity.public).hex()
     kind = kind_of(session)
     signers = kind.signers(session)
-    outgoing, posted = _outgoing(session, party, list(signers))
+    outgoing, posted = _outgoing(session, party, list(signers), settled=settled)
     lease.renew()
     connection.close()
     client = relay(session.relay)
@@ -54,18 +55,24 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float) -> Carried:
         session.cursor, session.posted = "", []
         return Carried(0, [], [])
     new = Carried(len(outgoing), [], [])
+    quiet = set(session.settled)
     with transaction.atomic():
         for message in answer.messages:
-            if message.session.startswith(STATEMENT):
+            if message.session == SETTLED:
+                quiet.add(message.sender)
+            elif message.session.startswith(STATEMENT):
                 new.statements.append(message.body)
             elif message.session.startswith(RECEIPT) and _keep(message.body, signers, partial(kind.hints, session)):
                 new.receipts.append(message.body)
-        lease.update(cursor=answer.cursor, posted=posted)
-    session.cursor, session.posted = answer.cursor, posted
+        told = {"cursor": answer.cursor, "posted": posted, "settled": sorted(quiet)}
+        lease.update(**told)
+    session.cursor, session.posted, session.settled = answer.cursor, posted, told["settled"]
     return new
 
 
-def _outgoing(session: ProtocolSession, party: str, subjects: list[bytes]) -> tuple[list[Message], list[str]]:
+def _outgoing(
+    session: ProtocolSession, party: str, subjects: list[bytes], *, settled: bool
+) -> tuple[list[Message], list[str]]:
     posted = set(session.posted)
     messages: list[Message] = []
     size = 0
@@ -76,6 +83,8 @@ def _outgoing(session: ProtocolSession, party: str, subjects: list[bytes]) -> tu
     ]
     statements = Statement.objects.filter(subject=bytes(session.sid or b""))
     held += [(STATEMENT + bytes(row.digest).hex(), bytes(row.preimage)) for row in statements]
+    if settled:
+        held.append((SETTLED, b""))
     for slot, body in held:
         if slot in posted:
             continue

@@ -20,6 +20,8 @@ class SessionKind(ABC):
     durable: ClassVar[bool]
     #: How long a session may run once its room is full.
     run_for: ClassVar[timedelta]
+    #: How long after its creation a settled session still puts back what its room has lost: as a relay keeps the room.
+    lingers: ClassVar[timedelta] = timedelta(days=1)
 
     def begin(self, session: ProtocolSession) -> None:
         """Fix, in ``session.params``, what the protocol must find unchanged when it is replayed."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 from keys import clock
 from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
-from keys.sessions.carrier import carry
+from keys.sessions.carrier import SETTLED, Carried, carry
 from keys.sessions.driver import Driver, Parked, Refused, TimedOut
 from keys.sessions.kinds import SessionKind, kind_of, kinds_of
 from keys.sessions.lease import Lease, LeaseLost, claim
@@ -30,6 +30,7 @@ EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRe
 # Trouble of this host or its keystore that may pass: a session that can be replayed is taken up again, not ended.
 PASSING = (OperationalError, InterfaceError, OSError, KeystoreUnavailable)
 State = ProtocolSession.State
+LONGEST, LONGEST_SETTLED = 60.0, 600.0  # seconds without a look at a parked session that waits for others; for them
 SETTLE_WAIT = 0.3  # seconds without news before a settling session is parked; an operator's word waits as long
 
 
@@ -121,28 +122,34 @@ def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
         seed_destroy(session, lease)
     while True:
         if kind.advance(session):
-            settled(session, lease)
+            settled(session, kind, lease)
             return
-        try:
-            carried = carry(session, lease, wait=SETTLE_WAIT)
-        except (RelayRefused, RelayUnavailable) as error:
-            raise Parked from error
+        carried = _carried(session, lease, wait=SETTLE_WAIT)
         learned = [kind.heard(session, statement) for statement in carried.statements]
         if not (carried.sent or carried.receipts or any(learned)):
             raise Parked
 
 
-def settled(session: ProtocolSession, lease: Lease) -> None:
-    """The outcome is final: post what is left, then end the session. A relay that does not answer is tried again."""
-    try:
-        while carry(session, lease, wait=0.0).sent:
+def settled(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
+    """The outcome is final here: post what is left and say so, then end the session once all others have said the same.
+
+    Until then it stays parked: what the relay loses may be needed by another, and be held by nobody else.
+    """
+    if clock.now() < session.created_at + kind.lingers:
+        while _carried(session, lease, wait=0.0, settled=True).sent or SETTLED not in session.posted:
             pass
-    except RelayUnavailable as error:
-        raise Parked from error
-    except RelayRefused:
-        log.info("relay_not_told", session=str(session.id))
+        if len(session.settled) + 1 < (session.room_size or 0):
+            raise Parked
     lease.update(state=State.DONE, finished_at=timezone.now(), lease_until=None)
     leave(session)
+
+
+def _carried(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool = False) -> Carried:
+    """`carry`, tried again later where the relay does not take it."""
+    try:
+        return carry(session, lease, wait=wait, settled=settled)
+    except (RelayRefused, RelayUnavailable) as error:
+        raise Parked from error
 
 
 def seed_destroy(session: ProtocolSession, lease: Lease) -> None:
@@ -176,4 +183,5 @@ def api_error(error: Exception) -> ApiError:
 def _pause(session: ProtocolSession) -> timedelta:
     """How long a parked session is left alone without news: longer as it grows older."""
     age = (clock.now() - session.created_at).total_seconds()
-    return timedelta(seconds=min(60.0, max(settings.VERTEX_SWEEP, age / 10)))
+    longest = LONGEST_SETTLED if SETTLED in session.posted else LONGEST
+    return timedelta(seconds=min(longest, max(settings.VERTEX_SWEEP, age / 10)))

@@ -13,10 +13,12 @@ import redis
 
 from cluster.embedded import Postgres, Valkey
 from cluster.process import Child
+from cluster.vertex import WORKER
 from tests.faults.disks import Disk, DiskServers, variant
 from tests.faults.struck import Fault, Stage, Times, pause
 from tests.faults.vertices import FaultyCluster
 
+AWAY = 5.0  # seconds in which the others end a reshare
 LOG_FILES = 200  # of 16 MiB: more than PostgreSQL may have made before
 
 
@@ -53,6 +55,25 @@ class Servers(Fault):
     def _bring_back(self, stage: Stage) -> None:
         stage.supervisor.ask(lambda: self.up(stage.cluster))
         self._away = False
+
+
+class ForgottenMeanwhile(Fault):
+    """While one worker is away the others bring the phase to its end; then Redis forgets what they had told it."""
+
+    name = "redis flushed behind a worker that is away"
+    exclusive = True
+
+    def strike(self, stage: Stage) -> Times:
+        supervisor = stage.supervisor
+        supervisor.hold(stage.vertex, WORKER)
+        try:
+            struck = supervisor.kill(stage.vertex, WORKER)
+            time.sleep(AWAY)
+            _flush(stage.cluster)
+        finally:
+            supervisor.release(stage.vertex, WORKER)
+        back = supervisor.back_at(stage.vertex, WORKER, struck - 1)
+        return Times(struck, back or time.time())
 
 
 def _postgres(cluster: FaultyCluster) -> Postgres:

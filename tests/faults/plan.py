@@ -8,7 +8,7 @@ from functools import partial
 
 from cluster.vertex import LISTEN, WEB, WORKER
 from tests.faults.operations import CarryRun, RefreshRun, SupersedeRun
-from tests.faults.outages import servers
+from tests.faults.outages import ForgottenMeanwhile, servers
 from tests.faults.points import Path, Point, Role, cells, named
 from tests.faults.restore import restores
 from tests.faults.scenario import Scenario
@@ -133,12 +133,16 @@ def others(shape: Shape) -> Iterator[Scenario]:
 
 def of_servers() -> list[Scenario]:
     """Faults of PostgreSQL, Redis and the relay, which strike every vertex: played one at a time."""
+    forgotten = Scenario(SAME, Path.CONFIRM, Role.JOINING, ForgottenMeanwhile, ForgottenMeanwhile.name, alone=True)
     return [
-        Scenario(
-            SAME, path, Role.REMAINING, lambda number=number: servers()[number], servers()[number].name, alone=True
-        )
-        for path in (Path.RESHARE, Path.CONFIRM)
-        for number in range(len(servers()))
+        forgotten,
+        *(
+            Scenario(
+                SAME, path, Role.REMAINING, lambda number=number: servers()[number], servers()[number].name, alone=True
+            )
+            for path in (Path.RESHARE, Path.CONFIRM)
+            for number in range(len(servers()))
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from keys.sessions import services, worker
 from keys.sessions.lease import Lease
 from keys.sessions.log import RolledBack, SessionLog, session_material_destroy
 from mpc.protocol import Frame
-from relay.client import Message, RelayUnavailable
+from relay.client import Message, RelayRefused, RelayUnavailable
 from tests.life import Party, Vertex
 
 State = ProtocolSession.State
@@ -238,3 +238,64 @@ def test_a_room_that_the_relay_forgot_before_it_was_full_is_put_back_by_the_swee
     services.room_full(room=name, filled=1, size=2)
     vertex.run()
     assert [party.state for party in parties] == ["active"] * 2
+
+
+@pytest.fixture
+def settled(vertex: Vertex, parties: list[Party]) -> ProtocolSession:
+    """The session of the party that is the first to hold every receipt; the other one lacks some."""
+    for _ in range(8):
+        for session in ProtocolSession.objects.exclude(state="done"):
+            services.wake(session)
+            worker.work("protocol")
+            if active := [party for party in parties if party.state == "active"]:
+                assert len(active) == 1
+                return session_of(active[0])
+    raise AssertionError("no party comes to its end")
+
+
+def test_what_the_relay_forgot_of_a_settled_party_is_posted_again(
+    vertex: Vertex, parties: list[Party], settled: ProtocolSession
+) -> None:
+    """Nobody else may hold it. (These parties share a database, so it is the room that shows it.)"""
+    vertex.relay.rooms.clear()
+    vertex.run()
+    posted = vertex.relay.rooms[settled.room].slots
+    mine = bytes(settled.share.identity.public).hex()
+    assert [place for place in posted if place[0].startswith("receipt/") and place[2] == mine]
+    assert [party.state for party in parties] == ["active"] * 2
+    assert set(ProtocolSession.objects.values_list("state", flat=True)) == {"done"}
+    assert {party for _, party in vertex.relay.left} == {party.identity.hex() for party in parties}
+
+
+def test_a_relay_that_refuses_a_settled_party_is_asked_again(
+    vertex: Vertex, parties: list[Party], settled: ProtocolSession
+) -> None:
+    vertex.relay.down = RelayRefused("api_key_invalid", "no such key")
+    services.wake(settled)
+    while worker.work("protocol"):
+        pass
+    settled.refresh_from_db()
+    assert (settled.state, settled.lease_until, settled.error) == (State.SETTLING, None, None)
+    vertex.relay.down = None
+    vertex.run()
+    assert [session_of(party).state for party in parties] == ["done"] * 2
+
+
+@pytest.mark.parametrize(("days", "state"), [(0, "settling"), (1, "done")])
+def test_a_settled_party_waits_no_longer_than_a_relay_keeps_the_room(
+    vertex: Vertex, settled: ProtocolSession, days: int, state: str
+) -> None:
+    ProtocolSession.objects.filter(id=settled.id).update(created_at=timezone.now() - timedelta(days=days))
+    services.wake(settled)
+    worker.work("protocol")
+    settled.refresh_from_db()
+    assert settled.state == state
+
+
+def test_a_settled_party_is_looked_at_rarely(vertex: Vertex, settled: ProtocolSession) -> None:
+    ProtocolSession.objects.filter(id=settled.id).update(created_at=timezone.now() - timedelta(hours=20))
+    services.wake(settled)
+    worker.work("protocol")
+    settled.refresh_from_db()
+    assert settled.poll_at is not None
+    assert settled.poll_at > timezone.now() + timedelta(minutes=9)
