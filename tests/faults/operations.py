@@ -1,11 +1,16 @@
 """Operations that are more than a reshare, each under one fault: refresh, supersede, carry (lifecycle.md, step 7)."""
 
+import time
 from collections.abc import Sequence
+from typing import cast
 
+from cluster.vertex import WORKER
 from tests.faults.life import Member, Stuck
+from tests.faults.outages import ForgottenMeanwhile, away
 from tests.faults.points import Role
 from tests.faults.scenario import TRIES, Run
 
+SETTLED = 1.0  # seconds after which a party that is clean has told the room so
 Operations = list[tuple[Member, str]]  # a party and its operation's id
 
 
@@ -36,6 +41,38 @@ class RefreshRun(Run):
             return False
         new = life.renewed(old, operations)
         self.world.until(lambda: self._settled(old, new, False), lambda: self._where(operations))
+        self._afterwards(old, new, False)
+        return True
+
+
+class ForgottenRun(Run):
+    """The target is complete and away when the old party that did not vote comes back, erases too, and all others
+    end."""
+
+    def _vote(self, old: list[Member], new: list[Member], operations: Operations, target: Member | None) -> bool:
+        if target is None:
+            return super()._vote(old, new, operations, target)
+        life, of = self.life, {member.keygen_id: operation for member, operation in operations}
+        others = [each for each in operations if each[0].vertex != target.vertex]
+        [complete] = [each for each in operations if each not in others]
+        *voters, late = old
+        with away(self.supervisor, late.vertex):
+            self.world.together(
+                [lambda each=each: life.vote(each, of[each.keygen_id], "confirm-deletion") for each in voters]
+            )
+            self.world.until(lambda: self._states([complete]) == {"complete"}, lambda: self._where(operations))
+            fault = cast("ForgottenMeanwhile", self.fault)
+
+            def begin() -> None:
+                self.supervisor.release(late.vertex, WORKER)
+                self.world.until(lambda: self._states(others) == {"clean"}, lambda: self._where(operations))
+                time.sleep(SETTLED)
+                fault.others_ended.set()
+
+            def done() -> bool:
+                return self._states(operations) == {"clean"} and self._settled(old, new, False)
+
+            self._under_fault(target, begin, done)
         self._afterwards(old, new, False)
         return True
 

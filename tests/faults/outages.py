@@ -2,9 +2,10 @@
 
 import shutil
 import subprocess
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from cluster.process import Child
 from cluster.vertex import WORKER
 from tests.faults.disks import Disk, DiskServers, variant
 from tests.faults.struck import Fault, Stage, Times, pause
+from tests.faults.supervisor import Supervisor
 from tests.faults.vertices import FaultyCluster
 
-AWAY = 5.0  # seconds in which the others end a reshare
 LOG_FILES = 200  # of 16 MiB: more than PostgreSQL may have made before
 
 
@@ -58,22 +59,31 @@ class Servers(Fault):
 
 
 class ForgottenMeanwhile(Fault):
-    """While one worker is away the others bring the phase to its end; then Redis forgets what they had told it."""
+    """A worker is away until all others have ended and Redis has forgotten what they had told it."""
 
-    name = "redis flushed behind a worker that is away"
+    name = "redis flushed behind a worker"
     exclusive = True
 
+    def __init__(self) -> None:
+        self.others_ended = threading.Event()
+
     def strike(self, stage: Stage) -> Times:
-        supervisor = stage.supervisor
-        supervisor.hold(stage.vertex, WORKER)
-        try:
-            struck = supervisor.kill(stage.vertex, WORKER)
-            time.sleep(AWAY)
+        with away(stage.supervisor, stage.vertex):
+            self.others_ended.wait(stage.patience)
+            struck = time.time()
             _flush(stage.cluster)
-        finally:
-            supervisor.release(stage.vertex, WORKER)
-        back = supervisor.back_at(stage.vertex, WORKER, struck - 1)
-        return Times(struck, back or time.time())
+        return Times(struck, time.time())
+
+
+@contextmanager
+def away(supervisor: Supervisor, vertex: str) -> Iterator[None]:
+    """A worker is killed, and another one started only afterwards."""
+    supervisor.hold(vertex, WORKER)
+    try:
+        supervisor.kill(vertex, WORKER)
+        yield
+    finally:
+        supervisor.release(vertex, WORKER)
 
 
 def _postgres(cluster: FaultyCluster) -> Postgres:

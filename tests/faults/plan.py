@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from cluster.vertex import LISTEN, WEB, WORKER
-from tests.faults.operations import CarryRun, RefreshRun, SupersedeRun
+from tests.faults.operations import CarryRun, ForgottenRun, RefreshRun, SupersedeRun
 from tests.faults.outages import ForgottenMeanwhile, servers
 from tests.faults.points import Path, Point, Role, cells, named
 from tests.faults.restore import restores
@@ -133,7 +133,8 @@ def others(shape: Shape) -> Iterator[Scenario]:
 
 def of_servers() -> list[Scenario]:
     """Faults of PostgreSQL, Redis and the relay, which strike every vertex: played one at a time."""
-    forgotten = Scenario(SAME, Path.CONFIRM, Role.JOINING, ForgottenMeanwhile, ForgottenMeanwhile.name, alone=True)
+    name = ForgottenMeanwhile.name
+    forgotten = Scenario(SAME, Path.CONFIRM, Role.JOINING, ForgottenMeanwhile, name, run=ForgottenRun, alone=True)
     return [
         forgotten,
         *(
