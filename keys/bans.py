@@ -101,7 +101,7 @@ def lift(*, key_id: UUID, actor: str, reason: str, statement_hash: bytes | None 
             shown=statement_hash,
             actor=actor,
             reason=reason,
-            owner=key.user.owner.username if key.user.owner else None,
+            owner=key.user.owner_name,
         )
         if decided:
             PairState.objects.filter(id__in=[pair.pk for pair in pairs]).update(lifted_by=actor, lifted_at=clock.now())

@@ -56,7 +56,7 @@ def agree(*, key_id: UUID, actor: str, reason: str, statement_hash: bytes | None
             shown=statement_hash,
             actor=actor,
             reason=reason,
-            owner=key.user.owner.username if key.user.owner else None,
+            owner=key.user.owner_name,
         )
         if decided:
             restored_share_agreed.send(sender=KeyShare, key=key, actor=actor)

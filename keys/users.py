@@ -24,7 +24,7 @@ def user_create(*, name: str | None, owner: Operator | None, actor: str) -> tupl
     except IntegrityError as error:
         raise ApiError("user_name_already_exists", "another user has this name") from error
     key, token = _issue(user=user)
-    data = {"name": user.name, "owner": owner.username if owner else None, "api_key": key.public_id}
+    data = {"name": user.name, "owner": user.owner_name, "api_key": key.public_id}
     audit.record(action="user.created", actor=actor, subject=str(user.id), data=data)
     return user, token
 

@@ -141,7 +141,7 @@ def decide(*, name: str, row_id: UUID, actor: str, reason: str, statement_hash: 
             shown=statement_hash,
             actor=actor,
             reason=reason,
-            owner=row.user.owner.username if row.user.owner else None,
+            owner=row.user.owner_name,
         )
         if decided and name == "agree":
             _agreed(row, actor)

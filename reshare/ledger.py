@@ -75,7 +75,7 @@ def open_row(row: Reshare, party: bytes, stored: Iterable[bytes] = ()) -> Deleti
         key_id=share.id if share is not None else None,
         statement=statement_of(row, party, stored),
         requested_by=f"user:{user.id}",
-        owner=user.owner.username if user.owner else None,
+        owner=user.owner_name,
     )
 
 

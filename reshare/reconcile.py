@@ -108,10 +108,12 @@ def _restore(record: dict[str, object]) -> None:
     """A stored share whose row is missing or older: the database was restored."""
     known = KeyShare.objects.filter(id=str(record["key_id"])).exclude(state="created").exists()
     if known:
+        _say_stored_again(record)
         return
     try:
         with transaction.atomic():
             _make_row_again(record)
+        _say_stored_again(record)
     except (PartyIdentity.DoesNotExist, IntegrityError):
         # Its identity key, user or policy was lost with the database: it can't be used, and is reported.
         log.exception("share_row_not_restored", key=str(record["key_id"]))
@@ -128,17 +130,7 @@ def _make_row_again(record: dict[str, object]) -> None:
     """The share's row, and that of the attempt which made it, with their events or not at all."""
     share, _ = share_row_from_journal(record)
     extra = record.get("extra")
-    if isinstance(extra, dict) and "sid" in extra and "preimage" in extra:
-        try:
-            keygen_receipts.restored(
-                share,
-                sid=bytes.fromhex(extra["sid"]),
-                digest=bytes.fromhex(str(record["digest"])),
-                preimage=bytes.fromhex(extra["preimage"]),
-            )
-        except ShareUnusable:  # its key is gone: the row is marked below
-            log.exception("keygen_not_restored", key=str(share.id))
-    elif isinstance(extra, dict) and "preimage" in extra:
+    if isinstance(extra, dict) and "preimage" in extra and "sid" not in extra:
         try:
             row = told(
                 statements.verified(bytes.fromhex(extra["preimage"])),
@@ -152,6 +144,26 @@ def _make_row_again(record: dict[str, object]) -> None:
         except (ApiError, ValueError):
             log.exception("preimage_in_journal_unusable", key=str(share.id))
     audit.record(action="share.row_restored", actor="system", subject=str(share.id), data={"gid": str(record["gid"])})
+
+
+def _say_stored_again(record: dict[str, object]) -> None:
+    """Of a key generation that no session here brings to its end: what its share's `STORED` says, and what follows."""
+    extra = record.get("extra")
+    if not (isinstance(extra, dict) and "sid" in extra and "preimage" in extra):
+        return
+    quarantined = KeyShare.objects.select_related("identity").filter(state=KeyShare.State.QUARANTINED)
+    share = quarantined.filter(id=str(record["key_id"])).first()
+    if share is None or share.sessions.filter(kind__in=("keygen", "import"), finished_at=None).exists():
+        return
+    try:
+        keygen_receipts.restored(
+            share,
+            sid=bytes.fromhex(extra["sid"]),
+            digest=bytes.fromhex(str(record["digest"])),
+            preimage=bytes.fromhex(extra["preimage"]),
+        )
+    except ShareUnusable:  # its key is gone: the row is marked below
+        log.exception("keygen_not_restored", key=str(share.id))
 
 
 def _certified(identity: bytes, gid: bytes, certificate: Certificate) -> None:

@@ -47,6 +47,11 @@ class ApiUser(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def owner_name(self) -> str | None:
+        """The login of its owner."""
+        return self.owner.username if self.owner else None
+
 
 class ApiKey(models.Model):
     """A token of an API user or, made in the console, of an operator. Stored hashed, shown once.

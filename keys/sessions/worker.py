@@ -176,7 +176,9 @@ def api_error(error: Exception) -> ApiError:
     if isinstance(error, KeystoreUnavailable):
         return ApiError("not_ready", "the keystore does not answer; nothing was changed")
     if isinstance(error, PASSING):
-        return ApiError("executor_result", "this vertex lost its database meanwhile; repeat the call with a new room")
+        return ApiError(
+            "executor_result", "this vertex lost its database or disk meanwhile; repeat the call with a new room"
+        )
     return ApiError("internal_problem", "the session ended with an internal problem; nothing was changed")
 
 

@@ -115,7 +115,7 @@ def _user(user: ApiUser) -> dict[str, Any]:
     return {
         "user_id": str(user.id),
         "name": user.name,
-        "owner": user.owner.username if user.owner else None,
+        "owner": user.owner_name,
         "keys": user.key_count,  # type: ignore[attr-defined]  # see users_counted
         "api_keys": user.api_key_count,  # type: ignore[attr-defined]
         "created_at": user.created_at,

@@ -7,11 +7,12 @@ import pytest
 from audit.models import Event
 from keys import keygen_receipts, receipts
 from keys.keygen_receipts import bundle_of, keygen_advance_task, receive
+from keys.keystore import keystore
 from keys.models import KeyShare, PairState, ProtocolSession, Receipt, Statement
-from keys.receipts import Bundle
+from keys.receipts import Bundle, parse
 from keys.shares import identity_open
 from reshare import reconcile
-from tests.life import Party, Vertex, vertex
+from tests.life import Killed, Party, Vertex, vertex
 from tests.mpc.simulator import flipped
 from vertex.errors import ApiError
 
@@ -27,8 +28,6 @@ def parties(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> list[Party]:
 def forget(party: Party, *, active: bool = True) -> None:
     """A database of after `create`: the key has no share; with `active=False` the journal does not know its end
     either."""
-    from keys.keystore import keystore
-
     if not active:
         for name in keystore().journal.list("keygen/"):
             keystore().journal.destroy(name)
@@ -49,6 +48,44 @@ def test_a_restored_database_learns_from_its_journal_that_the_key_was_active(par
     after = parties[0].share
     assert (after.state, after.public_key, after.gid) == ("active", before.public_key, before.gid)
     assert after.pairs.count() == 2
+
+
+@pytest.mark.parametrize("dies", [None, "before it has said STORED again", "before the key is active"])
+def test_a_share_that_was_sealed_before_anything_else_of_it_is_said_to_be_stored(
+    parties: list[Party], dies: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process died between the journal's share and its row; the session is lost with the database."""
+    theirs = bundle_of(parties[1].share)
+    activates = dies == "before the key is active"
+    forget(parties[0], active=activates)
+    if not activates:
+        keystore().journal.destroy(f"stored/{parties[0].identity.hex()}/{parse(theirs.receipts[0]).subject.hex()}")
+    Receipt.objects.all().delete()
+    Statement.objects.all().delete()
+    if dies is not None:
+        step = "keygen_advance" if activates else "keygen_stored"
+        with monkeypatch.context() as patched:
+            patched.setattr(keygen_receipts, step, lambda **_: (_ for _ in ()).throw(Killed))
+            with pytest.raises(Killed):
+                reconcile.reconcile()
+    reconcile.reconcile()
+    assert parties[0].state == ("active" if activates else "quarantined")
+    [stored] = [each for each in bundle_of(parties[0].share).receipts if parse(each).party == parties[0].identity]
+    assert parse(stored).kind == "STORED"
+    receive(key=parties[0].share, bundle=theirs, actor="admin")
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "active"
+    assert Event.objects.filter(action="share.row_restored").count() == 1
+
+
+def test_a_session_that_runs_says_it_itself(vertex: Vertex, parties: list[Party]) -> None:
+    forget(parties[0], active=False)
+    Receipt.objects.all().delete()
+    party = parties[0]
+    vertex.ask_keygen(party, parties, 2, vertex.room(3))
+    reconcile.reconcile()
+    assert party.state == "quarantined"
+    assert not Receipt.objects.exists()
 
 
 def test_what_the_journal_does_not_know_is_carried_there_by_hand(vertex: Vertex, parties: list[Party]) -> None:
