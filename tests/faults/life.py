@@ -222,11 +222,11 @@ class Life:
     def sign(self, signers: Sequence[Member], *, patient: bool = False) -> str | None:
         """None if they signed and the signature holds, else why not.
 
-        A signature is never run again by itself: where a worker was lost in it (another lane's fault) its user, if
-        `patient`, repeats it until workers are back.
+        A signature is never run again by itself: where a worker, or the relay's memory of its room, was lost in it
+        (another lane's fault) its user, if `patient`, repeats it until workers are back.
         """
         deadline = time.monotonic() + (self.world.patience if patient else 0)
-        while (refused := self._sign(signers)) == "executor_result" and time.monotonic() < deadline:
+        while (refused := self._sign(signers)) in (AGAIN, ROOM_LOST) and time.monotonic() < deadline:
             time.sleep(POLL)
         return refused
 
@@ -245,12 +245,18 @@ class Life:
             ]
         )
         refused = [answer for answer in answers if answer.status != 200]
+        if any(answer.body.get("err_msg") == NO_ROOM for answer in refused):
+            return ROOM_LOST
         if refused:
             return "; ".join(sorted({str(answer.body.get("err_type")) for answer in refused}))
         self.world.signed()
         if not all(_holds(self.public_key, answer.body) for answer in answers):
             raise AssertionError("a signature does not verify")
         return None
+
+
+AGAIN, ROOM_LOST = "executor_result", "room lost"  # what a user repeats in a new room
+NO_ROOM = "the room is unknown or has expired"
 
 
 class Refused(Exception):
