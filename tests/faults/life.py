@@ -95,6 +95,21 @@ class World:
 
 
 @dataclass
+class Calls:
+    """The asynchronous calls by their operations, and those that were made again."""
+
+    made: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def latest(self, operation: str) -> str:
+        """The operation of the call as it was last made."""
+        while operation in self.again:
+            operation = self.again[operation]
+        return operation
+
+
+@dataclass
 class Life:
     """A key: its parties now, and what they held before."""
 
@@ -103,6 +118,7 @@ class Life:
     threshold: int
     public_key: bytes = b""
     past: list[list[Member]] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
 
     @property
     def vertices(self) -> list[str]:
@@ -144,7 +160,9 @@ class Life:
         answer = call(member.user, route, body, patience=self.world.patience, prefer="respond-async")
         if answer.status != 202:
             raise Refused(f"{member.vertex} {route}: {answer.status} {answer.body}")
-        return str(answer.headers["location"].rsplit("/", 1)[-1])
+        operation = str(answer.headers["location"].rsplit("/", 1)[-1])
+        self.calls.made[operation] = (route, body)
+        return operation
 
     def reshare_begin(
         self, staying: Sequence[Member], joining: Sequence[Member], leaving: Sequence[Member], threshold: int
@@ -184,7 +202,18 @@ class Life:
         )
 
     def operation(self, member: Member, operation: str) -> tuple[str, Any]:
-        """State and result of an operation, from the database."""
+        """State and result of an operation, from the database. A call that says that it was cut off before anything
+        began is made again, as its user would."""
+        state, result = self._operation(member, self.calls.latest(operation))
+        if state == "failed" and result.get("err_type") == "not_ready":
+            with self.calls.lock:
+                latest = self.calls.latest(operation)
+                if self._operation(member, latest)[0] == "failed" and latest in self.calls.made:
+                    self.calls.again[latest] = self.begin(member, *self.calls.made[latest])
+            return "pending", None
+        return state, result
+
+    def _operation(self, member: Member, operation: str) -> tuple[str, Any]:
         [row] = self.world.witness.query(
             member.vertex, "SELECT state, result FROM keys_operation WHERE id = %s", operation
         )
@@ -192,7 +221,7 @@ class Life:
 
     def attempt_of(self, member: Member, operation: str) -> tuple[str, str, bytes | None]:
         """The reshare's id, state and rid, by the operation that asked for it."""
-        [row] = self.world.witness.query(member.vertex, _RESHARE, operation)
+        [row] = self.world.witness.query(member.vertex, _RESHARE, self.calls.latest(operation))
         return str(row[0]), row[1], bytes(row[2]) if row[2] is not None else None
 
     def vote(self, member: Member, operation: str, word: str) -> None:
@@ -206,6 +235,19 @@ class Life:
             if answer.error[1] != "deletion_not_ready" or time.monotonic() > deadline:
                 raise Stuck(f"{member.vertex} {word}: {answer.body}")
             time.sleep(POLL)
+
+    def give_up(self, operations: Sequence[tuple[Member, str]]) -> None:
+        """What operators do about a reshare that failed somewhere: the old parties whose vote it waits for abort it.
+
+        A departing party can fail alone, when the relay forgets its room: then all are stored, and it has voted.
+        """
+        for member, operation in operations:
+            if member in self.members and self.attempt_of(member, operation)[1] == "voting":
+                try:
+                    self.vote(member, operation, "abort")
+                except Stuck:  # unless it has ended meanwhile
+                    if self.attempt_of(member, operation)[1] == "voting":
+                        raise
 
     def renewed(self, members: Sequence[Member], operations: Sequence[tuple[Member, str]]) -> list[Member]:
         """The members of the new quorum with their new shares."""

@@ -145,7 +145,12 @@ class Run:
     def _given_up(self, operations: list[tuple[Member, str]], old: list[Member]) -> None:
         """The attempt has failed: it must end aborted wherever it has begun, and the old quorum signs."""
         self.result.outcome = "aborted, repeated"
-        self.world.until(lambda: self._states(operations) <= {"aborted", "failed"}, lambda: self._where(operations))
+
+        def ended() -> bool:
+            self.life.give_up(operations)
+            return self._states(operations) <= {"aborted", "failed"}
+
+        self.world.until(ended, lambda: self._where(operations))
         self._expect(
             None, self.life.sign(old[: self.life.threshold], patient=True), "after an abort the old quorum signs"
         )

@@ -154,6 +154,8 @@ class Soak:
         wanted = {"clean"} if through and word != "abort" else {"aborted", "failed"}
 
         def ended() -> bool:
+            if not through:
+                life.give_up(operations)
             return {life.attempt_of(*each)[1] for each in operations} <= wanted
 
         def told() -> str:
