@@ -65,7 +65,8 @@ def test_vertices_share_nothing(pair: Cluster) -> None:
 
 
 def test_only_the_worker_can_open_the_keystore(pair: Cluster, checkout: Path) -> None:
-    assert eventually(lambda: len(standin.notes(checkout / "notes", "listen")) >= 2)
+    for process in ("worker", "listen"):
+        assert eventually(lambda process=process: len(standin.notes(checkout / "notes", process)) >= 2)
     workers, listeners = (standin.notes(checkout / "notes", name) for name in ("worker", "listen"))
     for vertex in pair.vertices:
         worker, listen = workers[vertex.name], listeners[vertex.name]
