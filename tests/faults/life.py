@@ -197,9 +197,13 @@ class Life:
     def await_operations(self, operations: Sequence[tuple[Member, str]]) -> float:
         """Until all operations have ended; Unix time."""
         return self.world.until(
-            lambda: all(self.operation(*each)[0] != "pending" for each in operations),
+            lambda: self.ended(operations),
             lambda: "operations: " + ", ".join(f"{m.vertex} {self.operation(m, o)}" for m, o in operations),
         )
+
+    def ended(self, operations: Sequence[tuple[Member, str]]) -> bool:
+        """Whether all have; every one is looked at, as one that was cut off must be made again."""
+        return "pending" not in [self.operation(*each)[0] for each in operations]
 
     def operation(self, member: Member, operation: str) -> tuple[str, Any]:
         """State and result of an operation, from the database. A call that says that it was cut off before anything

@@ -86,7 +86,7 @@ class Run:
         operations: list[tuple[Member, str]] = []
 
         def done() -> bool:
-            return bool(operations) and all(life.operation(*each)[0] != "pending" for each in operations)
+            return bool(operations) and life.ended(operations)
 
         def begin() -> None:
             operations.extend(life.keygen_begin())
@@ -128,7 +128,7 @@ class Run:
             operations.extend(life.reshare_begin(staying, joining, leaving, shape.new_t))
 
         def done() -> bool:
-            return bool(operations) and all(life.operation(*each)[0] != "pending" for each in operations)
+            return bool(operations) and life.ended(operations)
 
         if strike and self.scenario.phase == Path.RESHARE:
             self._under_fault(target, begin, done)
