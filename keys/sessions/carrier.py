@@ -55,10 +55,10 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool 
         session.cursor, session.posted = "", []
         return Carried(0, [], [])
     new = Carried(len(outgoing), [], [])
-    quiet = set(session.settled)
+    quiet, parties = set(session.settled), signers.get(bytes(session.sid or b""), set())
     with transaction.atomic():
         for message in answer.messages:
-            if message.session == SETTLED:
+            if message.session == SETTLED and message.sender in parties:
                 quiet.add(message.sender)
             elif message.session.startswith(STATEMENT):
                 new.statements.append(message.body)

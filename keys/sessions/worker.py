@@ -136,9 +136,10 @@ def settled(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
     Until then it stays parked: what the relay loses may be needed by another, and be held by nobody else.
     """
     if clock.now() < session.created_at + kind.lingers:
-        while _carried(session, lease, wait=0.0, settled=True).sent or SETTLED not in session.posted:
+        while _carried(session, lease, wait=0.0, settled=True).sent:
             pass
-        if len(session.settled) + 1 < (session.room_size or 0):
+        # Not posted: the room had to be put back just now.
+        if SETTLED not in session.posted or len(session.settled) + 1 < (session.room_size or 0):
             raise Parked
     lease.update(state=State.DONE, finished_at=timezone.now(), lease_until=None)
     leave(session)

@@ -267,6 +267,31 @@ def test_what_the_relay_forgot_of_a_settled_party_is_posted_again(
     assert {party for _, party in vertex.relay.left} == {party.identity.hex() for party in parties}
 
 
+@pytest.mark.parametrize("stranger", [False, True])
+def test_only_parties_of_the_protocol_settle(
+    vertex: Vertex, parties: list[Party], settled: ProtocolSession, stranger: bool
+) -> None:
+    sender = bytes([7] * 32) if stranger else next(each.identity for each in parties if each.key_id != settled.share_id)
+    vertex.relay.rooms[settled.room].slots[("settled", 0, sender.hex(), "")] = b""
+    services.wake(settled)
+    worker.work("protocol")
+    settled.refresh_from_db()
+    assert settled.state == ("settling" if stranger else "done")
+
+
+def test_a_relay_that_always_forgets_holds_no_worker(
+    vertex: Vertex, settled: ProtocolSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(*_: Any, **__: Any) -> None:
+        raise RelayRefused("room_not_found", "no such room")
+
+    monkeypatch.setattr(vertex.relay, "exchange", forgetful)
+    services.wake(settled)
+    worker.work("protocol")
+    settled.refresh_from_db()
+    assert (settled.state, settled.lease_until) == (State.SETTLING, None)
+
+
 def test_a_relay_that_refuses_a_settled_party_is_asked_again(
     vertex: Vertex, parties: list[Party], settled: ProtocolSession
 ) -> None:
