@@ -107,13 +107,10 @@ def check_durability() -> None:
 def _restore(record: dict[str, object]) -> None:
     """A stored share whose row is missing or older: the database was restored."""
     known = KeyShare.objects.filter(id=str(record["key_id"])).exclude(state="created").exists()
-    if known:
-        _say_stored_again(record)
-        return
     try:
-        with transaction.atomic():
-            _make_row_again(record)
-        _say_stored_again(record)
+        if not known:
+            with transaction.atomic():
+                _make_row_again(record)
     except (PartyIdentity.DoesNotExist, IntegrityError):
         # Its identity key, user or policy was lost with the database: it can't be used, and is reported.
         log.exception("share_row_not_restored", key=str(record["key_id"]))
@@ -124,6 +121,8 @@ def _restore(record: dict[str, object]) -> None:
                 subject=str(record["key_id"]),
                 data={"gid": str(record["gid"])},
             )
+        return
+    _say_stored_again(record)
 
 
 def _make_row_again(record: dict[str, object]) -> None:

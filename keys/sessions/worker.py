@@ -30,7 +30,8 @@ EXPECTED = (ProtocolError, TimedOut, Refused, RolledBack, ShareUnusable, RelayRe
 # Trouble of this host or its keystore that may pass: a session that can be replayed is taken up again, not ended.
 PASSING = (OperationalError, InterfaceError, OSError, KeystoreUnavailable)
 State = ProtocolSession.State
-LONGEST, LONGEST_SETTLED = 60.0, 600.0  # seconds without a look at a parked session that waits for others; for them
+# Seconds after which a parked session is looked at without news: one that waits for others, one that they may need.
+LONGEST, LONGEST_SETTLED = 60.0, 600.0
 SETTLE_WAIT = 0.3  # seconds without news before a settling session is parked; an operator's word waits as long
 
 
