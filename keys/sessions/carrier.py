@@ -64,9 +64,8 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool 
                 new.statements.append(message.body)
             elif message.session.startswith(RECEIPT) and _keep(message.body, signers, partial(kind.hints, session)):
                 new.receipts.append(message.body)
-        told = {"cursor": answer.cursor, "posted": posted, "settled": sorted(quiet)}
-        lease.update(**told)
-    session.cursor, session.posted, session.settled = answer.cursor, posted, told["settled"]
+        lease.update(cursor=answer.cursor, posted=posted, settled=sorted(quiet))
+    session.cursor, session.posted, session.settled = answer.cursor, posted, sorted(quiet)
     return new
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from keys import clock
 from keys.keystore import KeystoreUnavailable
 from keys.models import ProtocolSession
-from keys.sessions.carrier import SETTLED, Carried, carry
+from keys.sessions.carrier import SETTLED, carry
 from keys.sessions.driver import Driver, Parked, Refused, TimedOut
 from keys.sessions.kinds import SessionKind, kind_of, kinds_of
 from keys.sessions.lease import Lease, LeaseLost, claim
@@ -123,35 +123,39 @@ def _settle(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
         seed_destroy(session, lease)
     while True:
         if kind.advance(session):
-            settled(session, kind, lease)
-            return
-        carried = _carried(session, lease, wait=SETTLE_WAIT)
-        learned = [kind.heard(session, statement) for statement in carried.statements]
-        if not (carried.sent or carried.receipts or any(learned)):
+            if settled(session, kind, lease):
+                return
+        elif not _exchanged(session, kind, lease, wait=SETTLE_WAIT):
             raise Parked
 
 
-def settled(session: ProtocolSession, kind: SessionKind, lease: Lease) -> None:
-    """The outcome is final here: post what is left and say so, then end the session once all others have said the same.
+def settled(session: ProtocolSession, kind: SessionKind, lease: Lease) -> bool:
+    """The outcome is final here: post what is left and say so, and end the session once all others have said the same.
+    False where there was news, which may change the outcome.
 
     Until then it stays parked: what the relay loses may be needed by another, and be held by nobody else.
     """
     if clock.now() < session.created_at + kind.lingers:
-        while _carried(session, lease, wait=0.0, settled=True).sent:
-            pass
+        if _exchanged(session, kind, lease, wait=0.0, settled=True):
+            return False
         # Not posted: the room had to be put back just now.
         if SETTLED not in session.posted or len(session.settled) + 1 < (session.room_size or 0):
             raise Parked
     lease.update(state=State.DONE, finished_at=timezone.now(), lease_until=None)
     leave(session)
+    return True
 
 
-def _carried(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool = False) -> Carried:
-    """`carry`, tried again later where the relay does not take it."""
+def _exchanged(
+    session: ProtocolSession, kind: SessionKind, lease: Lease, *, wait: float, settled: bool = False
+) -> bool:
+    """`carry`, tried again later where the relay does not take it; whether anything was posted or is news."""
     try:
-        return carry(session, lease, wait=wait, settled=settled)
+        carried = carry(session, lease, wait=wait, settled=settled)
     except (RelayRefused, RelayUnavailable) as error:
         raise Parked from error
+    learned = [kind.heard(session, statement) for statement in carried.statements]
+    return bool(carried.sent or carried.receipts or any(learned))
 
 
 def seed_destroy(session: ProtocolSession, lease: Lease) -> None:

@@ -18,7 +18,7 @@ from mpc.identity import decode_keygen_id
 from tests.cluster.outside import Caller, new_user
 from tests.faults.client import Unanswered, call, ok
 from tests.faults.evidence import Witness
-from tests.faults.vertices import FaultyCluster
+from tests.faults.vertices import STORE_BY, FaultyCluster
 
 MESSAGE = b"abc"
 POLL = 0.1  # seconds
@@ -240,6 +240,21 @@ class Life:
                 raise Stuck(f"{member.vertex} {word}: {answer.body}")
             time.sleep(POLL)
 
+    def late(self, operations: Sequence[tuple[Member, str]], begun: float) -> bool:
+        """Aborted everywhere, as not all heard in time that all store (a slow machine); `begun` by the monotonic clock.
+
+        No excuse where enough of the old parties have confirmed.
+        """
+        attempts = [self.attempt_of(*each) for each in operations]
+        if time.monotonic() < begun + STORE_BY or {state for _, state, _ in attempts} != {"aborted"}:
+            return False
+        confirmed = {
+            bytes(party)
+            for (member, _), (_, _, rid) in zip(operations, attempts, strict=True)
+            for (party,) in self.world.witness.query(member.vertex, _CONFIRMED, rid)
+        }
+        return len(confirmed) <= len(self.members) - self.threshold
+
     def give_up(self, operations: Sequence[tuple[Member, str]]) -> None:
         """What operators do about a reshare that failed somewhere: the old parties whose vote it waits for abort it.
 
@@ -313,6 +328,7 @@ def _holds(public_key: bytes, signature: dict[str, Any]) -> bool:
     return coincurve.PublicKey(public_key).verify(bytes.fromhex(signature["der"]), MESSAGE)
 
 
+_CONFIRMED = "SELECT party FROM keys_receipt WHERE kind = 'CONFIRMED' AND subject = %s"
 _RESHARE = """SELECT reshare.id, reshare.state, reshare.rid
                 FROM reshare_reshare reshare JOIN keys_protocolsession session ON session.id = reshare.session_id
                WHERE session.operation_id = %s"""

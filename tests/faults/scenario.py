@@ -15,7 +15,6 @@ from tests.faults.result import Result
 from tests.faults.shapes import Shape
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.supervisor import Supervisor
-from tests.faults.vertices import STORE_BY
 
 TRIES = 3  # of a call that a fault had refused before anything began, or aborted
 
@@ -171,7 +170,7 @@ class Run:
             self.world.together([lambda each=each: life.vote(each, of[each.keygen_id], word) for each in voters])
 
         def late() -> bool:
-            return not aborts and time.monotonic() > self._begun + STORE_BY and self._states(operations) <= {"aborted"}
+            return not aborts and life.late(operations, self._begun)
 
         def done() -> bool:
             return late() or (self._states(operations) <= wanted and self._settled(old, new, aborts))

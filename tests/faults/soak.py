@@ -27,7 +27,7 @@ from tests.faults.points import POINTS
 from tests.faults.points import Path as Way
 from tests.faults.proxy import HONEST
 from tests.faults.struck import MISCHIEF, DiskFull
-from tests.faults.vertices import LEASE, STORE_BY, freeze, thaw
+from tests.faults.vertices import LEASE, freeze, thaw
 
 OPERATIONS = ("sign", "sign", "reshare", "reshare", "refresh", "abort", "keygen")
 CALM = 4.0  # seconds between two faults, on average
@@ -154,18 +154,19 @@ class Soak:
                     self.tally.operation("confirm")
         wanted = {"clean"} if through and word != "abort" else {"aborted", "failed"}
 
+        def states() -> set[str]:
+            return {life.attempt_of(*each)[1] for each in operations}
+
         def ended() -> bool:
             if not through:
                 life.give_up(operations)
-            states = {life.attempt_of(*each)[1] for each in operations}
-            late = time.monotonic() > begun + STORE_BY and states <= {"aborted"}  # not all heard in time that all store
-            return states <= wanted or late
+            return states() <= wanted or life.late(operations, begun)
 
         def told() -> str:
             return f"{wanted}: " + ", ".join(f"{m.vertex} {life.attempt_of(m, o)[1]}" for m, o in operations)
 
         self.world.until(ended, told)
-        if {life.attempt_of(*each)[1] for each in operations} == {"clean"}:
+        if states() == {"clean"}:
             life.move_on(life.renewed(new, operations), t)
 
     # Faults --------------------------------------------------------------------------------------------------------

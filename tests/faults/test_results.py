@@ -3,6 +3,7 @@
 import json
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from cluster.process import StartError
 from tests.faults import plan
 from tests.faults.client import Unanswered
 from tests.faults.harness import Harness
-from tests.faults.life import Stuck, World
+from tests.faults.life import Life, Stuck, World
 from tests.faults.outages import Servers
 from tests.faults.points import Path, Role, named
 from tests.faults.result import Result, Verdict
@@ -23,6 +24,7 @@ from tests.faults.scenario import Run, Scenario
 from tests.faults.shapes import SAME
 from tests.faults.struck import AtPoint, Fault, NotReached, Stage, Times
 from tests.faults.table import figures, summary, table
+from tests.faults.vertices import STORE_BY
 
 
 class Nothing(Fault):
@@ -209,3 +211,39 @@ def test_the_table_shows_the_worst_of_a_cell() -> None:
     good = Result(scenario(), "complete", struck=True, seconds=30.0)
     assert "| complete, VIOLATED, 3.0 s |" in table([bad, good])
     assert "| complete, I1–I5 ok, 30.0 s, late |" in table([good])
+
+
+@pytest.mark.parametrize(
+    ("ago", "states", "confirmed", "late"),
+    [
+        (STORE_BY + 1, ["aborted", "aborted"], {"a": ["a"], "b": []}, True),
+        (STORE_BY - 1, ["aborted", "aborted"], {"a": [], "b": []}, False),
+        (STORE_BY + 1, ["aborted", "voting"], {"a": [], "b": []}, False),
+        (STORE_BY + 1, ["aborted", "aborted"], {"a": ["a"], "b": ["b"]}, False),
+    ],
+    ids=["late", "too early", "not everywhere", "two of three have confirmed"],
+)
+def test_an_abort_is_excused_by_the_deadline_for_storing_alone(
+    ago: float, states: list[str], confirmed: dict[str, list[str]], late: bool
+) -> None:
+    witness = SimpleNamespace(query=lambda vertex, *_: [(party.encode(),) for party in confirmed[vertex]])
+    world: Any = SimpleNamespace(witness=witness)
+    members: list[Any] = [SimpleNamespace(vertex=name) for name in "abc"]
+    life = Life(world, members, threshold=2)
+    life.attempt_of = lambda member, operation: ("", operation, b"")  # type: ignore[method-assign]
+    assert life.late(list(zip(members, states, strict=False)), time.monotonic() - ago) is late
+
+
+@pytest.mark.parametrize("err_type", ["not_ready", "executor_result"])
+def test_a_call_that_was_cut_off_is_made_again_even_behind_one_that_waits(err_type: str) -> None:
+    found = {"waits": ("pending", None), "cut off": ("failed", {"err_type": err_type}), "again": ("done", {})}
+    witness = SimpleNamespace(query=lambda vertex, sql, operation: [found[operation]])
+    life = Life(SimpleNamespace(witness=witness), [], threshold=2)  # type: ignore[arg-type]
+    asked: list[Any] = []
+    life.begin = lambda member, *call: asked.append(call) or "again"  # type: ignore[method-assign,func-returns-value]
+    life.calls.made["cut off"] = ("POST /ecdsa/keygen", {})
+    member: Any = SimpleNamespace(vertex="a")
+    assert not life.ended([(member, "waits"), (member, "cut off")])
+    again = err_type == "not_ready"
+    assert asked == ([("POST /ecdsa/keygen", {})] if again else [])
+    assert life.operation(member, "cut off")[0] == ("done" if again else "failed")

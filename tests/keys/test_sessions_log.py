@@ -10,10 +10,12 @@ from django.utils import timezone
 from keys.keystore import keystore
 from keys.models import Operation, ProtocolSession, SessionMessage
 from keys.sessions import services, worker
+from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease
 from keys.sessions.log import RolledBack, SessionLog, session_material_destroy
 from mpc.protocol import Frame
 from relay.client import Message, RelayRefused, RelayUnavailable
+from relay.settings import FULL_LIFE, OTHER_FULL_LIFE
 from tests.life import Party, Vertex
 
 State = ProtocolSession.State
@@ -279,6 +281,20 @@ def test_only_parties_of_the_protocol_settle(
     assert settled.state == ("settling" if stranger else "done")
 
 
+def test_news_for_a_settled_party_is_looked_at_at_once(
+    vertex: Vertex, parties: list[Party], settled: ProtocolSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may change the outcome: a completion wins over an abort."""
+    kind, looks, heard = kind_of(settled), [], []
+    vertex.relay.rooms[settled.room].slots[("statement/of another", 0, ME.hex(), "")] = b"a preimage"
+    monkeypatch.setattr(kind, "heard", lambda _, told: heard.append(told) or len(heard) == 1, raising=False)
+    monkeypatch.setattr(kind, "advance", lambda _: looks.append(len(heard)) or True, raising=False)
+    services.wake(settled)
+    worker.work("protocol")
+    assert b"a preimage" in heard
+    assert looks[-1] == len(heard) > looks[0]
+
+
 def test_a_relay_that_always_forgets_holds_no_worker(
     vertex: Vertex, settled: ProtocolSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +331,12 @@ def test_a_settled_party_waits_no_longer_than_a_relay_keeps_the_room(
     worker.work("protocol")
     settled.refresh_from_db()
     assert settled.state == state
+
+
+@pytest.mark.parametrize("name", ["keygen", "import", "reshare"])
+def test_as_long_as_the_relay_of_this_project_keeps_it(name: str) -> None:
+    kept = FULL_LIFE.get(name, OTHER_FULL_LIFE)
+    assert kind_of(ProtocolSession(kind=name)).lingers == timedelta(seconds=kept)
 
 
 def test_a_settled_party_is_looked_at_rarely(vertex: Vertex, settled: ProtocolSession) -> None:
