@@ -1,56 +1,22 @@
 """Several vertices: nobody's failure hides another's, and what they know is put together."""
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 import pytest
-from vertex_client import AsyncQuorum, Key, Progress, QuorumError, Share, VertexError
-from vertex_client.answers import EcdsaSignature, KeyShare, Problem, Reshare
+from vertex_client import Key, QuorumError, Share, VertexError
+from vertex_client.answers import EcdsaSignature, KeyShare, Problem
 from vertex_client.decoding import read
 from vertex_client.quorum import together
 from vertex_client.quorum.keys import assemble, current
 
-from tests.client.vertices import Memory, key_share, ok, party, refusal, reshare
+from tests.client.vertices import Cluster, key_share, ok, party, refusal, reshare
 
 PUBLIC = "02" + "11" * 32
 RID = "ab" * 32
 SIGNATURE = {"r": "1", "s": "2", "v": 0, "der": "3"}
 ABC = Key("ecdsa", PUBLIC, 2, tuple(Share(name, f"k-{name}", f"id-{name}", "active") for name in "abc"))
-
-Answers = Mapping[str, Any]
-
-
-class Cluster:
-    """Vertices that answer by path, and what each was asked."""
-
-    def __init__(self, **answers: Answers) -> None:
-        self.memories = {name: Memory(self._by_path(paths)) for name, paths in answers.items()}
-
-    @staticmethod
-    def _by_path(answers: Answers) -> Callable[[httpx.Request], Any]:
-        def answer(request: httpx.Request) -> Any:
-            found = answers[request.url.path]
-            if isinstance(found, list):
-                found = found.pop(0) if len(found) > 1 else found[0]
-            return ok(found) if isinstance(found, dict | list) else found
-
-        return answer
-
-    def run(self, work: Callable[[AsyncQuorum], Any]) -> Any:
-        async def inside() -> Any:
-            vertices = {name: memory.async_client(retries=0) for name, memory in self.memories.items()}
-            async with AsyncQuorum(vertices) as quorum:
-                return await work(quorum)
-
-        return asyncio.run(inside())
-
-    def asked(self, name: str) -> dict[str, Any]:
-        """Path → body of what a vertex was asked."""
-        requests = self.memories[name].requests
-        return {request.url.path: json.loads(request.content) if request.content else None for request in requests}
 
 
 def room(**more: Any) -> dict[str, Any]:
@@ -268,174 +234,3 @@ def test_a_key_is_found_without_the_vertices_that_do_not_answer() -> None:
         cluster.run(lambda quorum: quorum.keys())
     with pytest.raises(QuorumError, match="unreachable"):
         Cluster(b={"/keys": httpx.ConnectError("gone")}).run(lambda quorum: quorum.find(PUBLIC))
-
-
-A = party("id-a", "remaining", stored=True)
-C = party("id-c", "departing")
-D = party("id-d", "joining", stored=True)
-
-
-def here(one: dict[str, Any], **said: Any) -> dict[str, Any]:
-    return one | {"here": True} | said
-
-
-# What a, c and d know; the state, whether complete, clean and ended, and what is waited for.
-PROGRESS: dict[str, tuple[list[dict[str, Any]], str, bool, bool, bool, str]] = {
-    "the room is not full": (
-        [reshare([], state="running", waiting="room R is not full: 3 parties are needed")],
-        "running",
-        False,
-        False,
-        False,
-        "room R is not full: 3 parties are needed",
-    ),
-    "one has not stored": (
-        [reshare([here(A), C, D | {"stored": False}]), reshare([A, here(C), D | {"stored": False}])],
-        "voting",
-        False,
-        False,
-        False,
-        "…id-d to store the new share",
-    ),
-    "nobody has voted": (
-        [reshare([here(A), C, D]), reshare([A, here(C), D]), reshare([A, C, here(D)])],
-        "voting",
-        False,
-        False,
-        False,
-        "2 more to confirm the deletion of the old share, of a, c",
-    ),
-    "one vote that only one has heard": (
-        [reshare([here(A, vote="confirmed"), C, D]), reshare([A, here(C), D]), reshare([A, C, here(D)])],
-        "voting",
-        False,
-        False,
-        False,
-        "1 more to confirm the deletion of the old share, of c",
-    ),
-    "decided, one has erased": (
-        [
-            reshare([here(A, vote="confirmed"), C | {"vote": "confirmed", "deleted": True}, D], state="committed"),
-            reshare([A, here(C, vote="confirmed", deleted=True), D]),
-            reshare([A, C, here(D)]),
-        ],
-        "committed",
-        False,
-        False,
-        False,
-        "a to erase the old share",
-    ),
-    "complete at one of two": (
-        [
-            reshare([here(A, deleted=True), C | {"deleted": True}, D], state="complete", complete=True),
-            reshare([A, C, here(D)], state="committed"),
-        ],
-        "complete",
-        False,
-        False,
-        False,
-        "every new party to hear of the completion",
-    ),
-    "complete but not clean": (
-        [
-            reshare([here(A, deleted=True), C, D], state="complete", complete=True),
-            reshare([A, here(C), D], state="voting"),
-            reshare([A, C, here(D)], state="complete", complete=True),
-        ],
-        "complete",
-        True,
-        False,
-        False,
-        "c to erase the old share",
-    ),
-    "clean": (
-        [
-            reshare([here(A, deleted=True), C | {"deleted": True}, D], state="clean", complete=True, clean=True),
-            reshare([A, C, here(D)], state="clean", complete=True, clean=True),
-        ],
-        "clean",
-        True,
-        True,
-        False,
-        "",
-    ),
-    "aborted everywhere": (
-        [reshare([here(A, vote="aborted"), C, D], state="aborted"), reshare([A, C, here(D)], state="aborted")],
-        "aborted",
-        False,
-        False,
-        True,
-        "",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", PROGRESS)
-def test_progress(name: str) -> None:
-    views, state, complete, clean, ended, waits = PROGRESS[name]
-    names = [next((p["keygen_id"][-1] for p in view["parties"] if p["here"]), "a") for view in views]
-    progress = Progress.of(RID, {n: read(Reshare)(view) for n, view in zip(names, views, strict=True)}, {})
-    assert (progress.state, progress.complete, progress.clean, progress.ended) == (state, complete, clean, ended)
-    assert progress.waits == waits
-
-
-def test_one_vertex_that_knows_is_enough_and_strangers_are_left_out() -> None:
-    path = f"/reshares/{RID}"
-    cluster = Cluster(
-        a={path: reshare([here(A, vote="confirmed"), C, D])},
-        b={path: refusal(404, "not_found")},
-        c={path: httpx.ConnectError("gone")},
-        d={path: reshare([A, C | {"deleted": True}, here(D)])},
-    )
-    progress = cluster.run(lambda quorum: quorum.progress(RID))
-    by_name = {each.name: each for each in progress.parties}
-    assert list(by_name) == ["a", "d", "…id-c"]
-    assert (by_name["a"].vote, by_name["…id-c"].deleted, by_name["d"].deleted) == ("confirmed", True, None)
-    assert (progress.confirmed, progress.deleted) == (1, 1)
-    assert list(progress.failures) == ["c"]
-    with pytest.raises(QuorumError, match="not_found"):
-        Cluster(b={path: refusal(404, "not_found")}).run(lambda quorum: quorum.progress(RID))
-
-
-async def watched(quorum: AsyncQuorum, **how: Any) -> list[tuple[str, bool]]:
-    return [(step.state, step.complete) async for step in quorum.watch(RID, poll=0, **how)]
-
-
-def test_watching_shows_each_change_once_and_ends_with_completion() -> None:
-    path = f"/reshares/{RID}"
-    voting, complete = reshare([here(A)]), reshare([here(A)], state="complete", complete=True)
-    clean = complete | {"state": "clean", "clean": True}
-    steps = [ok(voting), ok(voting), ok(voting), ok(complete), ok(clean)]
-    expected = [("voting", False), ("complete", True)]
-    assert Cluster(a={path: list(steps)}).run(watched) == expected
-    assert Cluster(a={path: list(steps)}).run(lambda q: watched(q, clean=True)) == [*expected, ("clean", True)]
-    aborted = reshare([here(A)], state="aborted")
-    assert Cluster(a={path: [ok(voting), ok(aborted)]}).run(watched) == [("voting", False), ("aborted", False)]
-    with pytest.raises(TimeoutError, match="2 more to confirm"):
-        Cluster(a={path: voting}).run(lambda q: watched(q, timeout=-1))
-
-
-def test_watching_waits_for_a_new_party_that_does_not_answer_for_a_moment() -> None:
-    path = f"/reshares/{RID}"
-    complete = reshare([here(A), D], state="complete", complete=True)
-    theirs = reshare([A, here(D)])
-    gone = httpx.ConnectError("gone")
-    cluster = Cluster(
-        a={path: [ok(complete)]},
-        d={path: [ok(theirs), gone, gone, ok(theirs | {"state": "complete", "complete": True})]},
-    )
-    assert cluster.run(watched) == [("complete", False), ("complete", True), ("complete", True)]
-    assert len(cluster.memories["d"].requests) == 4
-
-
-def test_unfinished_reshares_are_those_that_still_need_something() -> None:
-    def line(rid: str | None, state: str, minute: int) -> dict[str, Any]:
-        return reshare([], rid=rid, state=state, created_at=f"2026-01-01T00:0{minute}:00Z")
-
-    a = [line("1", "clean", 1), line("2", "voting", 2), line(None, "running", 3), line("5", "aborted", 5)]
-    b = [line("2", "committed", 2), line("0", "complete", 0)]
-    cluster = Cluster(
-        a={"/reshares": {"results": a, "next": None}},
-        b={"/reshares": {"results": b, "next": None}},
-    )
-    assert cluster.run(lambda quorum: quorum.unfinished()) == ["0", "2"]

@@ -1,12 +1,13 @@
 """Vertices in memory: what is asked of them is kept, what they answer is given."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from vertex_client import AsyncVertex, Vertex
+from vertex_client import AsyncQuorum, AsyncVertex, Vertex
 
 URL = "https://vertex.example"
 API_KEY = "the-api-key"
@@ -130,3 +131,36 @@ def key_share(**said: Any) -> dict[str, Any]:
         "erased_at": None,
         **said,
     }
+
+
+Answers = Mapping[str, Any]
+
+
+class Cluster:
+    """Vertices that answer by path, and what each was asked."""
+
+    def __init__(self, **answers: Answers) -> None:
+        self.memories = {name: Memory(self._by_path(paths)) for name, paths in answers.items()}
+
+    @staticmethod
+    def _by_path(answers: Answers) -> Callable[[httpx.Request], Any]:
+        def answer(request: httpx.Request) -> Any:
+            found = answers[request.url.path]
+            if isinstance(found, list):
+                found = found.pop(0) if len(found) > 1 else found[0]
+            return ok(found) if isinstance(found, dict | list) else found
+
+        return answer
+
+    def run(self, work: Callable[[AsyncQuorum], Any]) -> Any:
+        async def inside() -> Any:
+            vertices = {name: memory.async_client(retries=0) for name, memory in self.memories.items()}
+            async with AsyncQuorum(vertices) as quorum:
+                return await work(quorum)
+
+        return asyncio.run(inside())
+
+    def asked(self, name: str) -> dict[str, Any]:
+        """Path → body of what a vertex was asked."""
+        requests = self.memories[name].requests
+        return {request.url.path: json.loads(request.content) if request.content else None for request in requests}

@@ -13,6 +13,7 @@ from keys.keystore import Keystore
 from tests.api import admin, alice, bob, new_operator, new_user, nobody, worker
 from tests.keys.policed import key
 from tests.keys.providers import Files, Pkcs11, Provider, Vault, empty_token, softhsm
+from tests.keys.receiver import Receiver
 from tests.keys.vault_server import VaultServer
 from tests.life import vertex
 
@@ -29,6 +30,14 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Path:
         SOFTHSM_AT.append(tmp_path_factory.mktemp("softhsm"))
         softhsm(SOFTHSM_AT[0])
     return SOFTHSM_AT[0]
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    made = Receiver()
+    settings.VERTEX_WEBHOOK_HOSTS = [made.host]
+    yield made
+    made.close()
 
 
 @dataclass
