@@ -242,7 +242,15 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("VERTEX_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-UNFOLD = {"SITE_TITLE": "Vertex", "SITE_HEADER": "Vertex", "SITE_SUBHEADER": VERTEX_NAME, "SHOW_HISTORY": False}
+_ICON = f"{STATIC_URL}audit/icon.svg"
+UNFOLD = {
+    "SITE_TITLE": "Vertex",
+    "SITE_HEADER": "Vertex",
+    "SITE_SUBHEADER": VERTEX_NAME,
+    "SITE_ICON": _ICON,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _ICON}],
+    "SHOW_HISTORY": False,
+}
 
 LOG_LEVEL: str = env.str("VERTEX_LOG_LEVEL", default="INFO")
 LOGGING = logs.configure(LOG_LEVEL)

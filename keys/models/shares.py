@@ -9,9 +9,9 @@ from keys.models.people import ApiUser, Policy
 
 
 class Scheme(models.TextChoices):
-    ECDSA = "ecdsa"
-    ED25519 = "ed25519"
-    BIP340 = "bip340"
+    ECDSA = "ecdsa", "ECDSA"
+    ED25519 = "ed25519", "Ed25519"
+    BIP340 = "bip340", "BIP340"
 
 
 class PartyIdentity(models.Model):

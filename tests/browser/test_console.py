@@ -42,6 +42,18 @@ def signed_in(browser: Browser, vertex: Vertex) -> Page:
     return page
 
 
+def test_every_page_has_an_icon_that_is_there(browser: Browser, cluster: Cluster) -> None:
+    vertex = cluster.vertices[0]
+    page = browser.new_page()
+    missing: list[str] = []
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
+    page.goto(f"{vertex.url}/console/")
+    icon = page.request.get(vertex.url + str(page.locator("link[rel=icon]").get_attribute("href")))
+    assert (icon.status, icon.headers["content-type"]) == (200, "image/svg+xml")
+    assert missing == []
+    page.close()
+
+
 def open_deletion(page: Page, vertex: Vertex, reshare: dict[str, Any]) -> None:
     """From the reshare's page to the one where its deletion is decided, as soon as all have stored."""
     page.goto(f"{vertex.url}/console/reshare/reshare/{reshare['reshare_id']}/change/")
