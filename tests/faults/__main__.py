@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.faults import plan
 from tests.faults.harness import Harness
+from tests.faults.kept import BadResults, Kept
 from tests.faults.scenario import Scenario
 from tests.faults.table import late, line, summary, table
 from tests.faults.vertices import faketime
@@ -36,19 +37,26 @@ def main() -> int:
     parser.add_argument("--fixed", action="store_true", help="the forty of `make test` instead")
     parser.add_argument("--strict", action="store_true", help="what recovers late fails too (two idle cores)")
     parser.add_argument("--run-dir", type=Path, help="of the cluster; kept, with its logs (by default a temporary one)")
+    parser.add_argument("--results", type=Path, help="a file that they are added to; what held there is not played")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     say(f"seed {arguments.seed}")
     if faketime() is None:
         say("not run: clocks that jump (faketime is not installed)")
     everything = plan.fixed() if arguments.fixed else [*plan.alone(arguments.seed), *plan.everything(arguments.seed)]
-    wanted = chosen(everything, arguments.only)
+    wanted, kept = chosen(everything, arguments.only), None
+    if arguments.results is not None:
+        try:
+            kept = Kept(arguments.results, everything)
+        except BadResults as error:
+            parser.error(str(error))
+        wanted = kept.left(wanted)
     alone = [scenario for scenario in wanted if scenario.alone]
     scenarios = [scenario for scenario in wanted if not scenario.alone]
     begun, seconds = time.monotonic(), 60 * arguments.minutes
     with (
         tempfile.TemporaryDirectory(prefix="vertex-faults-") as temporary,
-        Harness(arguments.run_dir or Path(temporary), seed=arguments.seed, say=say) as harness,
+        Harness(arguments.run_dir or Path(temporary), seed=arguments.seed, say=say, kept=kept) as harness,
     ):
         if harness.cluster.embedded is None:
             say("not run: PostgreSQL and Redis stopped (they are not this run's own)")
@@ -56,17 +64,18 @@ def main() -> int:
         # One at a time is slow: it must not use up the time of the others.
         harness.play(alone, lanes=1, deadline=begun + (ALONE if scenarios else 1) * seconds)
         harness.play(scenarios, lanes=arguments.lanes, deadline=begun + seconds)
-        print(table(harness.results), flush=True)  # before anything else can fail
+        results = kept.results if kept else harness.results
+        print(table(results), flush=True)  # before anything else can fail
         broken = harness.chains()
         for death in harness.supervisor.unexpected:
             say(f"{death.vertex} {death.process} ended by itself with {death.code}")
         failures = [*harness.errors, *broken]
-        tardy = [result for result in harness.results if late(result)]
+        tardy = [result for result in results if late(result)]
         for result in tardy:
             say(f"late: {line(result)}")
         print(*failures, sep="\n", end="\n" if failures else "")
-        print(summary(harness.results, failures))
-        failed = failures or any(not result.ok for result in harness.results) or (arguments.strict and tardy)
+        print(summary(results, failures))
+        failed = failures or any(not result.ok for result in results) or (arguments.strict and tardy)
         return int(bool(failed))
 
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from cluster.embedded import Servers
 from tests.faults.invariants import broken_chain
+from tests.faults.kept import Kept
 from tests.faults.life import Life, World
 from tests.faults.result import Result
 from tests.faults.scenario import Run, Scenario
@@ -26,10 +27,18 @@ AFRESH = 8  # a life is retired after so many generations: its evidence grows
 
 
 class Harness:
-    """A context manager, from the main thread; `seed` decides who is struck and when."""
+    """A context manager, from the main thread; `seed` decides who is struck and when. Results go to `kept` as well."""
 
-    def __init__(self, run_dir: Path, *, seed: int, say: Callable[[str], None], servers: Servers | None = None) -> None:
-        self.seed, self.say = seed, say
+    def __init__(
+        self,
+        run_dir: Path,
+        *,
+        seed: int,
+        say: Callable[[str], None],
+        servers: Servers | None = None,
+        kept: Kept | None = None,
+    ) -> None:
+        self.seed, self.say, self._kept = seed, say, kept
         self._run_dir, self._servers = run_dir, servers
         self._stack = ExitStack()
         self.results: list[Result] = []
@@ -106,6 +115,8 @@ class Harness:
                 with self._lock:
                     played.append(result)
                     self.results.append(result)
+                    if self._kept is not None:
+                        self._kept.add(result)
                     self.say(f"{len(self.results):4} {line(result)}")
                 if not result.ok or (scenario.run or Run).spoils or len(life.past) >= AFRESH:
                     life = None

@@ -84,6 +84,13 @@ def test_the_plan_covers_every_cell_of_the_table() -> None:
     assert len(planned) >= 300
 
 
+def test_every_row_is_played_once_before_any_is_twice() -> None:
+    drawn = [(each.path, each.name, each.role) for each in plan.everything(seed=1)]
+    rows = set(drawn)
+    assert set(drawn[: len(rows)]) == rows
+    assert drawn[: len(rows)] != [(each.path, each.name, each.role) for each in plan.everything(seed=2)][: len(rows)]
+
+
 def test_a_site_that_is_gone_stops_the_process() -> None:
     gone = Site("gone", "keys.shares:no_such_function", lambda: Seen("", ""))
     with pytest.raises(AttributeError, match="no_such_function"):

@@ -53,7 +53,7 @@ def harness(life: Callable[[], Any]) -> Harness:
     """One without a cluster, whose lanes are threads and whose keys are made by `life`."""
     found = object.__new__(Harness)
     found.seed, found.say = 1, lambda _: None
-    found.results, found.errors, found._lock = [], [], threading.Lock()
+    found.results, found.errors, found._lock, found._kept = [], [], threading.Lock(), None
     found.world = found.supervisor = SimpleNamespace(run=lambda lanes: [lane() for lane in lanes])  # type: ignore[assignment]
     found.new_life = lambda rng, t=2, n=3: life()  # type: ignore[method-assign]
     return found
