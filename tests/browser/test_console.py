@@ -42,7 +42,7 @@ def signed_in(browser: Browser, vertex: Vertex) -> Page:
     return page
 
 
-def test_every_page_has_an_icon_that_is_there(browser: Browser, cluster: Cluster) -> None:
+def test_the_sign_in_page_finds_all_it_asks_for_and_its_icon(browser: Browser, cluster: Cluster) -> None:
     vertex = cluster.vertices[0]
     page = browser.new_page()
     missing: list[str] = []

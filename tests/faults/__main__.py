@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--fixed", action="store_true", help="the forty of `make test` instead")
     parser.add_argument("--strict", action="store_true", help="what recovers late fails too (two idle cores)")
     parser.add_argument("--run-dir", type=Path, help="of the cluster; kept, with its logs (by default a temporary one)")
-    parser.add_argument("--results", type=Path, help="a file that they are added to; what held there is not played")
+    parser.add_argument("--results", type=Path, help="file that results are added to; what held there is not played")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     say(f"seed {arguments.seed}")

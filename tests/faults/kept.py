@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,18 @@ class Kept:
 
     def add(self, result: Result) -> None:
         """Write one down."""
-        fields = {name: getattr(result, name) for name in _FIELDS}
+        told = {name: getattr(result, name) for name in _FIELDS}
         with self._path.open("a") as file:
-            file.write(json.dumps({"cell": _cell(result.scenario), **fields}) + "\n")
+            file.write(json.dumps({"cell": _cell(result.scenario), **told}) + "\n")
         self.results.append(result)
 
     def _read(self, line: dict[str, Any]) -> Result:
-        fields = {name: line[name] for name in _FIELDS}
-        fields["broke"] = None if fields["broke"] is None else Verdict(fields["broke"])
-        return Result(self._planned[tuple(line["cell"])], **fields)
+        told = {name: line[name] for name in _FIELDS}
+        told["broke"] = None if told["broke"] is None else Verdict(told["broke"])
+        return Result(self._planned[tuple(line["cell"])], **told)
 
 
-_FIELDS = ("outcome", "wrong", "broke", "message", "struck", "seconds", "since_back", "took")
+_FIELDS = [each.name for each in fields(Result) if each.name != "scenario"]
 
 
 def _cell(scenario: Scenario) -> tuple[str, ...]:

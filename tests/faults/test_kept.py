@@ -30,6 +30,7 @@ def test_the_next_run_has_the_results_and_plays_what_is_left(tmp_path: pathlib.P
     violated = Result(C, "complete", ["I2: two"], struck=True)
     for result in (well, hung, violated):
         first.add(result)
+    assert first.results == [well, hung, violated]
 
     second = Kept(path, [A, B, C])
     assert second.results == [well, hung, violated]

@@ -85,6 +85,17 @@ def test_an_error_fails_its_own_scenario_only(error: Exception, violations: tupl
     assert played.errors == []
 
 
+def test_a_result_is_kept_when_its_scenario_ends() -> None:
+    kept: list[Result] = []
+    played = harness(key)
+    played._kept = SimpleNamespace(add=kept.append)  # type: ignore[assignment]
+    played.play(
+        [scenario(raising(RuntimeError("no"))), scenario(type("Well", (raising(RuntimeError("no")),), WELL))], lanes=1
+    )
+    assert kept == played.results
+    assert len(kept) == 2
+
+
 WELL: dict[str, Any] = {"perform": lambda self: None}
 
 
