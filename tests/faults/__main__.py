@@ -1,6 +1,7 @@
 """`python -m tests.faults`: faults without number; the table of what became of them. Exit code 0 only if all held."""
 
 import argparse
+import re
 import signal
 import sys
 import tempfile
@@ -21,17 +22,24 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def chosen(scenarios: list[Scenario], only: str | None) -> list[Scenario]:
-    """Those whose name, role, path or shape contains the text."""
-    if only is None:
-        return scenarios
-    return [each for each in scenarios if only in f"{each.name}, {each.role}, {each.path}, {each.shape.name}"]
+def chosen(scenarios: list[Scenario], only: re.Pattern[str]) -> list[Scenario]:
+    """Those in whose "name, role, path, shape" the expression is found."""
+    return [each for each in scenarios if only.search(f"{each.name}, {each.role}, {each.path}, {each.shape.name}")]
+
+
+def expression(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {error}") from error
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=85.0, help="no scenario begins later than that")
-    parser.add_argument("--only", help="scenarios whose name, role, path or shape contains this text")
+    parser.add_argument(
+        "--only", type=expression, default="", help='those in whose "name, role, path, shape" this expression is found'
+    )
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides who is struck, and when")
     parser.add_argument("--lanes", type=int, default=3, help="keys that are struck at once")
     parser.add_argument("--fixed", action="store_true", help="the forty of `make test` instead")
