@@ -18,9 +18,9 @@ from keys.models import Statement
 from keys.witness import keep_head
 from mpc.hashing import TH
 from mpc.identity import Identity, verify
+from mpc.wire import MAX_K
 
 TAG = "receipt"
-MAX_K = 2**31 - 2  # as in a reshare's hello
 MAX_BYTES = 262_144
 MAX_RECEIPTS = 1_000  # in one call
 MAX_PER_SIGNER = 64  # receipts of one kind, subject and party: an honest one signs a handful, a liar without end

@@ -276,8 +276,8 @@ def material_destroy(key: KeyShare) -> None:
 def share_erase(key: KeyShare) -> dict[str, bool]:
     """Destroy the keys of a share, null what they sealed, and check: each of lifecycle.md's checks, True when it holds.
 
-    Idempotent. The row keeps its state: that is the caller's to change, and with it the ciphertext of a share that is
-    discarded (its state needs one up to then).
+    Idempotent. The row, of which there may be none yet, keeps its state: that is the caller's to change, and with it
+    the ciphertext of a share that is discarded (its state needs one up to then).
     """
     store = keystore()
     refs, ref, sealed = material_refs(key), key.data_key, key.sealed_share
@@ -292,7 +292,6 @@ def share_erase(key: KeyShare) -> dict[str, bool]:
     with transaction.atomic():
         KeyShare.objects.filter(id=key.id, state=State.SUPERSEDED).update(sealed_share=None, data_key=None)
         key.pairs.update(sealed=None, data_key=None)
-    key.refresh_from_db()
     return {
         "keys_destroyed": not any(store.keys.exists(each) for each in refs),
         "ciphertext_does_not_open": not opens,

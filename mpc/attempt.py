@@ -19,7 +19,7 @@ from mpc.quorums import DEALS, ReshareConfig, deletions_range, described, descri
 from mpc.schemes import group_of, scheme_of
 from mpc.shares import check_quorum
 from mpc.sharing import interpolate, lagrange, ranks
-from mpc.wire import Description, Hello, Participant, ReshareExtra, ReshareFields, decode
+from mpc.wire import MAX_K, MAX_K_STEP, Description, Hello, Participant, ReshareExtra, ReshareFields, decode
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
         dealers += [party] if deals else []
     extras = {party: decode(ReshareExtra, hello.extra) for party, hello in hellos.items()}
     # A joiner has seen no attempt of this sharing: its word could only use up the numbers that are left.
-    k = 1 + max((extra.highest_k for party, extra in extras.items() if party in old.identities), default=0)
+    k = _next_k([extra.highest_k for party, extra in extras.items() if party in old.identities])
     sid = attempt_sid(fields, k, hellos)
     complete = HelloComplete(
         rid=TH("rid", sid),
@@ -163,6 +163,14 @@ def complete_hellos(hellos: Mapping[bytes, Hello], bodies: tuple[bytes, ...]) ->
 def attempt_sid(fields: ReshareFields, k: int, hellos: Mapping[bytes, Hello | Participant]) -> bytes:
     """The ``sid`` of the attempt ``k`` with these agreed fields, ``d`` filled in."""
     return session_id(config_hash("reshare", fields, k.to_bytes(4, "big")), hellos, ranks(hellos))
+
+
+def _next_k(seen: list[int]) -> int:
+    """One more than the highest; Abort where somebody has seen what no honest party can have come to."""
+    highest, lowest = max(seen, default=0), min(seen, default=0)
+    if highest - lowest > MAX_K_STEP or highest >= MAX_K:
+        raise Abort(f"an old party says that it has seen attempt {highest}, another has seen {lowest} at most")
+    return highest + 1
 
 
 def _role(party: bytes, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> str:

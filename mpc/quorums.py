@@ -13,12 +13,21 @@ from mpc.errors import Malformed
 from mpc.identity import Identity, verify
 from mpc.schemes import group_of
 from mpc.shares import Share, check_quorum
-from mpc.wire import MAX_RECEIPT_BYTES, MAX_RECEIPTS, Description, Hello, ReshareExtra, ReshareFields, decode, encode
+from mpc.wire import (
+    MAX_K,
+    MAX_RECEIPT_BYTES,
+    MAX_RECEIPTS,
+    Description,
+    Hello,
+    ReshareExtra,
+    ReshareFields,
+    decode,
+    encode,
+)
 
 Role = Literal["existing", "joining", "departing"]
 
 DEALS = "+deals"
-_MAX_K = 2**31 - 2
 
 
 def deletions_range(n: int, t: int) -> range:
@@ -60,7 +69,7 @@ class ReshareConfig:
             raise ValueError("the room is too small for the new quorum")
         if self.role not in ("existing", "joining", "departing") or (self.deals and self.role == "joining"):
             raise ValueError("existing and departing parties deal, joining ones don't")
-        if min(self.store_by, self.vote_by) <= 0 or not 0 <= self.highest_k <= _MAX_K:
+        if min(self.store_by, self.vote_by) <= 0 or not 0 <= self.highest_k <= MAX_K:
             raise ValueError("durations are positive, and k is less than 2^31 − 1")
         if len(self.receipts) > MAX_RECEIPTS or any(len(receipt) > MAX_RECEIPT_BYTES for receipt in self.receipts):
             raise ValueError("too many receipts for a hello")

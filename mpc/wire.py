@@ -19,6 +19,8 @@ MAX_PATH = 32
 MAX_RECEIPTS = 256
 MAX_RECEIPT_BYTES = 16_384
 MAX_BATCH = 1_000
+MAX_K = 2**31 - 2  # of the attempts at one sharing
+MAX_K_STEP = 2**16  # by which old parties can have come to differ; more is a liar's, and would use the numbers up
 
 Hash = Annotated[bytes, Meta(min_length=32, max_length=32)]
 IdentityKey = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -161,7 +163,7 @@ class ReshareExtra(Message):
     joiner).
     """
 
-    highest_k: Annotated[int, Meta(ge=0, le=2**31 - 2)]
+    highest_k: Annotated[int, Meta(ge=0, le=MAX_K)]
     receipts: Annotated[tuple[Receipt, ...], Meta(max_length=MAX_RECEIPTS)]
     description: Annotated[bytes, Meta(max_length=64)]
 

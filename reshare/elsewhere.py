@@ -12,6 +12,7 @@ from keys.models import Statement
 from mpc.reshare import ReshareStatement
 from reshare import statements
 from reshare.models import Reshare
+from vertex.errors import ApiError
 
 
 def belongs(receipt: receipts.Receipt, row: Reshare) -> bool:
@@ -48,8 +49,16 @@ def attempts(rows: Collection[Reshare], subjects: Collection[bytes]) -> list[Res
     """Of these subjects of receipts the attempts that are known by their preimage alone, as rows that are not in the
     database. `rows` are this party's own at the sharing."""
     kept = Statement.objects.filter(subject__in=list(subjects)).values_list("preimage", flat=True)
-    found = [statements.described(statements.verified(bytes(preimage))) for preimage in kept]
+    found = [each for preimage in kept if (each := _described(bytes(preimage))) is not None]
     return [each for each in found if any(_stands_by(row, each) for row in rows)]
+
+
+def _described(preimage: bytes) -> Reshare | None:
+    """None of a key generation's statement: who signs a promise may name whatever subject he likes."""
+    try:
+        return statements.described(statements.verified(preimage))
+    except ApiError:
+        return None
 
 
 def _stands_by(row: Reshare, other: Reshare) -> bool:

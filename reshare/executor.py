@@ -235,8 +235,10 @@ class Performance:
             raise ErasureFailed(f"share of {step.gid.hex()}: {', '.join(failed)}")
 
     def _drop(self, step: Drop) -> None:
-        share = self._row(step.rid).new_share
-        if share is not None and share.gid is not None:
+        row = self._row(step.rid)
+        share = row.new_share or _new_share(row)  # sealed, and the process died before its row was made
+        share.gid = share.gid or row.new_gid
+        if share.gid is not None:
             checks = share_erase(share)
             if not (checks["keys_destroyed"] and checks["ciphertext_does_not_open"] and checks["journal_copy_gone"]):
                 raise ErasureFailed(f"new share {share.id}: {checks}")
@@ -265,7 +267,7 @@ class Performance:
                 reported = [fact.reported.k, fact.reported.rid] if fact.reported is not None else None
                 return {"mode": str(fact.mode), "accepted": reported}
             case Kind.STORED:
-                if not self._body and row is not None:
+                if not self._body:
                     self._prove(Prove(fact.rid))
                 return self._body
             case Kind.ABORTED if row is not None and row.digest is None and row.hellos is not None:

@@ -1,7 +1,7 @@
 """What a party's hello says of the past of a sharing: the highest k it has seen, and the receipts that decide."""
 
 from keys import receipts
-from mpc.wire import MAX_RECEIPT_BYTES, MAX_RECEIPTS
+from mpc.wire import MAX_K_STEP, MAX_RECEIPT_BYTES, MAX_RECEIPTS
 from reshare import acceptor
 from reshare.look import attempt_of, facts_of
 from reshare.models import Reshare
@@ -11,8 +11,8 @@ from reshare.rule.facts import borne
 def highest_k(row: Reshare) -> int:
     """The highest k that this party has seen for the sharing that it brings; 0 for a joiner, who brings none.
 
-    Of others only old parties are believed, and of them as in lifecycle.md's step 7: the (f + 1)-th highest, so that f
-    liars can't use up the numbers.
+    Of others only old parties are believed, and of them as in lifecycle.md's step 7: the (f + 1)-th highest, and none
+    that is further from what this party has seen itself than honest ones come, so that liars can't use up the numbers.
     """
     if row.old_share is None or row.old_share.gid is None:
         return 0
@@ -25,10 +25,11 @@ def highest_k(row: Reshare) -> int:
         for fact in facts_of(attempt.rid, each):
             if fact.party in attempt.old and fact.party != me:
                 heard[fact.party] = max(fact.k, heard.get(fact.party, 0))
-    believed = sorted(heard.values(), reverse=True)[borne(known) :][:1]
     said = [receipt.k for receipt in record.said]
     promised = [record.promised.k] if record.promised is not None else []
-    return max([0, *believed, *said, *promised, *(attempt.k for attempt in known)])
+    own = max([0, *said, *promised, *(attempt.k for attempt in known)])
+    near = sorted((k for k in heard.values() if k <= own + MAX_K_STEP), reverse=True)
+    return max([own, *near[borne(known) :][:1]])
 
 
 def known_receipts(row: Reshare) -> list[bytes]:

@@ -23,6 +23,7 @@ State = Reshare.State
 # A share in one of these states signs, or may come to.
 SIGNING = frozenset({KeyShare.State.ACTIVE, KeyShare.State.RETIRING, KeyShare.State.QUARANTINED, KeyShare.State.PARKED})
 RESTORED = KeyShare.RESTORED
+_PROOFS = 100  # that one event has room for
 
 
 def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
@@ -40,26 +41,24 @@ def state_of(row: Reshare, attempt: Attempt, view: View) -> Reshare.State:
 
 
 def _reflect_conflicts(seen: Look) -> None:
-    """Two faces (lifecycle.md, step 8): name them with what proves it."""
-    found: dict[bytes, list[list[str]]] = {}
-    proofs: dict[bytes, list[list[Any]]] = {}
+    """Two faces (lifecycle.md, step 8): name them, each with one pair that proves it, however many a liar signs."""
+    found: dict[bytes, dict[tuple[str, ...], list[Any]]] = {}
     for conflict in conflicts(seen.view.attempts, seen.view.receipts):
-        named = [encode_keygen_id(conflict.party), str(conflict.first.kind), str(conflict.second.kind)]
-        proof = [[str(each.kind), each.k, each.rid.hex()] for each in (conflict.first, conflict.second)]
-        for rid in {conflict.first.rid, conflict.second.rid}:
-            found.setdefault(rid, []).append(named)
-            proofs.setdefault(rid, []).append([encode_keygen_id(conflict.party), *proof])
+        party, pair = encode_keygen_id(conflict.party), sorted([conflict.first, conflict.second], key=repr)
+        proof = [party, *([str(each.kind), each.k, each.rid.hex()] for each in pair)]
+        for rid in {each.rid for each in pair}:
+            found.setdefault(rid, {}).setdefault((party, *(str(each.kind) for each in pair)), proof)
     for rid, row in seen.rows.items():
         # A deletion below a promise is none once the certificate that it answered has come here too.
-        all_named = sorted(found.get(rid, []))
-        if all_named == row.conflicts:
+        proofs = sorted(found.get(rid, {}).items())
+        named = [list(faces) for faces, _ in proofs]
+        if named == row.conflicts:
             continue
         with transaction.atomic():
-            Reshare.objects.filter(id=row.id).update(conflicts=all_named)
-            log.error("receipts_conflict", reshare=str(row.id), conflicts=all_named)
-            audit.record(
-                action="receipts.conflict", actor="system", subject=str(row.id), data={"conflicts": proofs.get(rid, [])}
-            )
+            Reshare.objects.filter(id=row.id).update(conflicts=named)
+            log.error("receipts_conflict", reshare=str(row.id), conflicts=named)
+            data = {"conflicts": [proof for _, proof in proofs[:_PROOFS]], "number": len(proofs)}
+            audit.record(action="receipts.conflict", actor="system", subject=str(row.id), data=data)
 
 
 def _reflect_suspension(seen: Look) -> None:

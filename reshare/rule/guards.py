@@ -4,8 +4,9 @@ Whatever protects the key is read from the journal, the keystore and receipts; d
 do.
 """
 
+from mpc.wire import MAX_K
 from reshare.rule import view as v
-from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Ledger, New, Old, OrderKind, Run
+from reshare.rule.types import Attempt, Ballot, Deadline, Kind, Ledger, New, Old, Run
 from reshare.rule.view import View
 
 _WAITING = frozenset({New.QUARANTINED, New.PARKED})
@@ -80,12 +81,13 @@ def may_abort(view: View, attempt: Attempt, ballot: Ballot) -> bool:
 
 def abort_failed(view: View, attempt: Attempt, ballot: Ballot) -> bool:
     failed = view.runs.get(attempt.rid) == Run.FAILED or attempt.rid in view.facts.failed
-    return failed and may_abort(view, attempt, ballot)
+    return failed and may_abort(view, attempt, ballot) and not v.restored(view)
 
 
 def abort_late(view: View, attempt: Attempt, ballot: Ballot) -> bool:
     unstored = (Deadline.STORE_BY, attempt.rid) in view.overdue and attempt.rid not in view.facts.stored
-    return (unstored or (Deadline.VOTE_BY, attempt.rid) in view.overdue) and may_abort(view, attempt, ballot)
+    late = unstored or (Deadline.VOTE_BY, attempt.rid) in view.overdue
+    return late and may_abort(view, attempt, ballot) and not v.restored(view)
 
 
 # Accepting and erasing (step 5)
@@ -123,14 +125,14 @@ def accept_completed(view: View, attempt: Attempt, ballot: Ballot) -> bool:
         view.me in attempt.old
         and attempt.digest is not None
         and ballot in view.facts.complete
-        and view.acceptor.accepted is None
+        and (view.acceptor.accepted is None or view.acceptor.accepted < ballot)
         and not v.on_hold(view)
     )
 
 
 def erase(view: View, attempt: Attempt | None, ballot: Ballot | None) -> bool:
     """Owed by the journal; an old share whose key is gone is erased too, not an error to repair."""
-    if view.old is None or (view.acceptor.restored and not view.ordered(OrderKind.AGREE)):
+    if view.old is None or v.restored(view):
         return False
     due = v.given_up(view) or not view.old_key
     return due and (view.old_key or view.old != Old.ERASED)
@@ -201,9 +203,10 @@ def propose(view: View, attempt: Attempt, ballot: Ballot) -> bool:
     """Carry: goes higher only on hearing of a higher promise than its own proposal."""
     record = view.acceptor
     standing = any(r.mode == "carrying" and r.ballot == record.promised and r.rid == attempt.rid for r in record.said)
-    heard = record.promised is not None and view.facts.highest > record.promised
+    heard = record.promised is not None and v.highest(view) > record.promised
     return (
         view.me in attempt.old
+        and (record.promised is None or record.promised.k < MAX_K)
         and v.committed(view, attempt.rid)
         and not v.completed(view)
         and not (standing and not heard)
@@ -218,7 +221,9 @@ def answer(view: View, attempt: Attempt, ballot: Ballot) -> bool:
         and ballot in view.facts.proposed
         and v.committed(view, attempt.rid)
         and (promised is None or promised < ballot)
+        and v.within_reach(view, ballot)
         and not v.completed(view)
+        and not v.restored(view)
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from reshare.rule import guards as g
 from reshare.rule import view as v
+from reshare.rule.facts import about
 from reshare.rule.steps import Database, Drop, Erase, Journal, Prove, Seal, Send, Step, Verify
 from reshare.rule.types import Attempt, Ballot, Kind, Ledger, Mode, New, Old, OrderKind, Receipt
 from reshare.rule.view import View
@@ -76,7 +77,7 @@ def abort(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:
 
 def accept(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:
     promised = max(ballot, view.acceptor.promised or ballot)
-    confirmed = (r for r in view.receipts if r.kind == Kind.CONFIRMED and r.rid == ballot.rid)
+    confirmed = (r for r in view.receipts if r.kind == Kind.CONFIRMED and about(r, attempt))
     known = view.acceptor.certificate if ballot.rid not in view.facts.committed else tuple(sorted(confirmed))
     record = view.acceptor._replace(promised=promised, accepted=ballot, certificate=known)
     state = Old.SUPERSEDED if view.old_key else None
@@ -103,8 +104,8 @@ def promise(view: View, ballot: Ballot) -> tuple[Step, ...]:
 
 
 def propose(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:
-    highest = max(view.facts.highest, view.acceptor.promised or view.facts.highest)
-    return promise(view, Ballot(highest.k + 1, attempt.rid))
+    highest = v.highest(view)
+    return promise(view, Ballot(max(highest, view.acceptor.promised or highest).k + 1, attempt.rid))
 
 
 def answer(view: View, attempt: Attempt, ballot: Ballot) -> tuple[Step, ...]:

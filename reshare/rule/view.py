@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from mpc.wire import MAX_K, MAX_K_STEP
 from reshare.rule import facts as reading
 from reshare.rule.facts import Facts
 from reshare.rule.types import (
@@ -105,9 +106,29 @@ def completed(view: View) -> bool:
     return bool(view.facts.complete)
 
 
+def restored(view: View) -> bool:
+    """Step 8: this keystore was restored, and may have said more than it knows; no operator has agreed to go on."""
+    return view.acceptor.restored and not view.ordered(OrderKind.AGREE)
+
+
 def on_hold(view: View) -> bool:
     """Step 8: a conflict or a restored keystore is known, and no operator has agreed to go forward."""
-    return (view.facts.conflicted or view.acceptor.restored) and not view.ordered(OrderKind.AGREE)
+    return restored(view) or (view.facts.conflicted and not view.ordered(OrderKind.AGREE))
+
+
+def within_reach(view: View, ballot: Ballot) -> bool:
+    """Not so far above what this party has promised, or took part in, that only a liar can have come to it."""
+    own = [attempt.k for attempt in view.attempts]
+    own += [view.acceptor.promised.k] if view.acceptor.promised is not None else []
+    return ballot.k <= min(max(own, default=0) + MAX_K_STEP, MAX_K - 1)
+
+
+def highest(view: View) -> Ballot:
+    """The highest ballot heard of that an honest party can have come to."""
+    if within_reach(view, view.facts.highest):
+        return view.facts.highest
+    heard = (receipt.ballot for receipt in view.receipts)
+    return max((ballot for ballot in heard if within_reach(view, ballot)), default=reading.NO_BALLOT)
 
 
 def uncovered(view: View) -> frozenset[Receipt]:
@@ -128,8 +149,16 @@ def uncovered(view: View) -> frozenset[Receipt]:
 
 
 def owed(view: View) -> frozenset[Receipt]:
-    """Receipts that the journal covers and that are not among those held: a crash or a restore lost them."""
-    return view.acceptor.said - view.receipts
+    """Receipts that the journal covers and that are not among those held: a crash or a restore lost them.
+
+    A `STORED` proves that its share is here: it is said again once the share's row is (`remake row`), and no more where
+    the share has gone since, for what it said then has been heard."""
+
+    def sayable(receipt: Receipt) -> bool:
+        here = receipt.rid in view.new_keys and view.new.get(receipt.rid) not in (None, New.CREATED)
+        return receipt.kind != Kind.STORED or here
+
+    return frozenset(filter(sayable, view.acceptor.said - view.receipts))
 
 
 def deletion(view: View, attempt: Attempt, ballot: Ballot) -> Receipt:

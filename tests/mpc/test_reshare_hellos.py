@@ -43,6 +43,26 @@ def test_a_joiner_does_not_number_the_attempt() -> None:
     assert {hello_complete(network, party).k for party in network.checkpoints} == {5}
 
 
+@pytest.mark.parametrize(
+    ("seen", "numbered"),
+    [
+        ({"A": 2**16, "B": 0}, 2**16 + 1),
+        ({"A": 2**16 + 1, "B": 0}, None),
+        ({"A": 2**31 - 2, "B": 2**31 - 3, "C": 2**31 - 3}, None),
+        ({"A": 2**31 - 3, "B": 2**31 - 3, "C": 2**31 - 3}, 2**31 - 2),
+    ],
+    ids=["far", "too far", "none left", "the last one"],
+)
+def test_no_old_party_uses_the_numbers_up(seen: dict[str, int], numbered: int | None) -> None:
+    network = Network()
+    outcomes = run("ABC", "ABC", 2, network, **{name: {"highest_k": k} for name, k in seen.items()})
+    if numbered is not None:
+        assert {hello_complete(network, party).k for party in network.checkpoints} == {numbered}
+        return
+    assert not any(isinstance(c, HelloComplete) for found in network.checkpoints.values() for c in found)
+    assert all(isinstance(outcome, Abort) for outcome in outcomes.values())
+
+
 def test_two_attempts_have_two_names() -> None:
     networks = [Network(), Network()]
     for network in networks:

@@ -239,6 +239,30 @@ def test_a_process_that_dies_while_it_aborts_changes_no_outcome(monkeypatch: pyt
     assert all(share_key_exists(old_share(name)) for name in OLD)
 
 
+def test_what_was_sealed_for_a_share_whose_row_was_never_made_goes_with_the_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The process dies between seal and database, and hears of a failure before it takes the store up again."""
+    attempt = Attempt("abd")
+    attempt.begin()
+    attempt.advance()
+    attempt.through()
+    kills = _Kills("_seal")
+    monkeypatch.setattr(Performance, "_seal", lambda performance, each: kills(performance, each))
+    for name in "ad":
+        with pytest.raises(Killed):
+            attempt.advance(name)
+    records = keystore().journal.list("share/")
+    keys = set(keystore().keys.list())
+    Reshare.objects.filter(identity__public__in=[public("a"), public("d")]).update(run="failed")
+    for name in "ad":
+        advance(public(name), attempt.hello.gid)
+        assert "FAILED" in attempt.said(name)
+    assert len(records) - len(keystore().journal.list("share/")) == 2
+    assert len(keys) - len(set(keystore().keys.list())) == 2 * (1 + len("abd") - 1), "each share's, and its pairs'"
+    assert all(share_key_exists(old_share(name)) for name in OLD)
+
+
 def test_of_a_step_that_is_not_done_there_is_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = Attempt()
     attempt.begin()

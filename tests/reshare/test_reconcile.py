@@ -11,7 +11,7 @@ from audit.models import Event
 from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import ApiUser, KeyShare, PairState, PartyIdentity, Receipt, Statement
 from keys.node import WrongKeystore
-from keys.shares import share_key_exists, share_open
+from keys.shares import material_destroy, share_key_exists, share_open
 from reshare import acceptor, reconcile, tasks
 from reshare.models import Reshare
 from reshare.reconcile import NotDurable, check_durability
@@ -277,3 +277,24 @@ def test_one_at_a_time(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(tasks, "reconcile", lambda: begun.append(2))
     tasks.reconcile_task()
     assert begun == [1, 2], "the lock was given back"
+
+
+def test_a_database_of_two_reshares_ago_says_nothing_of_a_share_that_came_and_went(said: list[bool]) -> None:
+    """Its share of the first is erased, by its user or by a second reshare: what it said of it can't be proved again,
+    and hinders nothing."""
+    before = [KeyShare.objects.filter(id=old_share(name).id).values()[0] for name in "abc"]
+    attempt = Attempt().stored()
+    attempt.confirm("ab")
+    attempt.settle()
+    for name in "abc":
+        share = attempt.row(name).new_share
+        assert share is not None
+        material_destroy(share)
+    forget_attempts()
+    for row in before:
+        KeyShare.objects.filter(id=row["id"]).update(**row)
+    reconcile.reconcile()
+    assert said == [True]
+    assert old_states() == ["erased"] * 3
+    assert "STORED" not in attempt.said("a")
+    assert {"CONFIRMED", "DELETED"} <= set(attempt.said("a"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mpc.wire import MAX_K, MAX_K_STEP
 from reshare.rule.steps import Database, Erase, Journal, Prove, Seal, Send, Verify
 from reshare.rule.table import TABLE, Move, enabled
 from reshare.rule.types import (
@@ -29,6 +30,17 @@ COMPLETE = COMMITTED | said(Kind.DELETED, A, B)
 CONFIRMED = Acceptor(promised=ATTEMPT.ballot, said=frozenset(said(Kind.CONFIRMED, A)))
 ACCEPTED = Acceptor(promised=ATTEMPT.ballot, accepted=ATTEMPT.ballot)
 HIGHER = Acceptor(promised=Ballot(2, OTHER))
+RESTORED = Acceptor(restored=True)
+# It erased for the first attempt and ordered to carry it; the others have completed the second meanwhile.
+CARRIER = Acceptor(promised=Ballot(3, RID), accepted=ATTEMPT.ballot)
+SECOND = ATTEMPT._replace(rid=OTHER, k=2)
+SUPERSEDING = frozenset(r for kind in (Kind.CONFIRMED, Kind.DELETED) for r in said(kind, B, C, rid=OTHER, k=2))
+OVER: dict[str, Any] = {
+    "attempts": (ATTEMPT, SECOND),
+    "old": Old.ERASED,
+    "old_key": False,
+    "ledger": {RID: Ledger.ERASED, OTHER: Ledger.ERASED},
+}
 
 
 def view(me: bytes = A, receipts: set[Receipt] | frozenset[Receipt] = frozenset(), **changes: Any) -> View:
@@ -118,6 +130,27 @@ CASES: list[tuple[str, View, set[str]]] = [
     ("not below its promise", view(C, receipts=COMMITTED | {carried(A, 2)}, acceptor=Acceptor(Ballot(3, RID))), set()),
     ("carries by order", view(C, receipts=COMMITTED, orders=orders(OrderKind.CARRY)), {"propose"}),
     ("only what is committed", view(C, receipts=STORED, orders=orders(OrderKind.CARRY)), set()),
+    ("answers one within reach", view(C, receipts=COMMITTED | {carried(A, 1 + MAX_K_STEP)}), {"answer"}),
+    ("no other", view(C, receipts=COMMITTED | {carried(A, 2 + MAX_K_STEP)}), set()),
+    (
+        "no proposal once the numbers are used up",
+        view(C, receipts=COMMITTED, orders=orders(OrderKind.CARRY), acceptor=Acceptor(Ballot(MAX_K, RID))),
+        set(),
+    ),
+    ("restored, it answers nothing", view(C, receipts=COMMITTED | {carried(A, 2)}, acceptor=RESTORED), set()),
+    ("aborts nothing that failed", view(receipts=said(Kind.FAILED, D), acceptor=RESTORED), set()),
+    ("nor what is late", view(overdue=frozenset({(Deadline.STORE_BY, RID)}), acceptor=RESTORED), set()),
+    (
+        "until an operator agrees too",
+        view(receipts=said(Kind.FAILED, D), acceptor=RESTORED, orders=orders(OrderKind.AGREE)),
+        {"abort failed"},
+    ),
+    (
+        "a completion above what it accepted",
+        view(receipts=SUPERSEDING | said(Kind.DELETED, A), acceptor=CARRIER, **OVER),
+        {"accept completed", "announce"},
+    ),
+    ("a stored share that is gone is not proved again", view(D, acceptor=Acceptor(said=frozenset(STORED))), set()),
     (
         "a user gives up an active share",
         view(attempts=(), old=Old.ACTIVE, orders=orders(OrderKind.DELETE)),

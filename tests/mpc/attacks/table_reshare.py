@@ -44,7 +44,7 @@ ROWS = {
     "0 broadcast fields.d": Row(ABORTED, FREE_D, but={"one more": DONE}, same={"missing"}),
     **DESCRIBED,
     "0 broadcast extra": Row(STALLED, NOT_PARSED, same={"an earlier one"}),
-    "0 broadcast extra.highest_k": Row(DONE, FREE_K, but={"too large": STALLED}),
+    "0 broadcast extra.highest_k": Row(DONE, FREE_K, but={"most": ABORTED, "too large": STALLED}),
     "0 broadcast extra.receipts": Row(DONE, OPAQUE),
     "0 broadcast extra.description": Row(STALLED, NOT_SIGNED, same={"an earlier one"}),
     "1 broadcast commitment": Row(BLAMED, found_after={"lie": 1}),
