@@ -13,8 +13,8 @@ from vertex.errors import ApiError
 
 class Command(BaseCommand):
     help = (
-        "Destroy the identity key of a party whose shares are gone and whose sharings were all replaced by reshares that "
-        "are known to be complete by all."
+        "Destroy the identity key of a party whose shares are gone, and of whose sharings reshares are known to be "
+        "complete by all."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -22,8 +22,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--abandon",
             action="store_true",
-            help="although others may still need this party's word: a reshare of theirs may then never become active, "
-            "and the key is lost. Right only for a key of which every party has deleted its share, or is gone for good.",
+            help="although others may still need this party's word: a reshare of theirs may then never become "
+            "active, and the key is lost. Right only if every other party has deleted its share or is gone for good.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
