@@ -16,14 +16,14 @@ from audit import services as audit
 from keys import operations, receipts
 from keys.actions import require
 from keys.keystore import keystore
-from keys.models import ApiUser, KeyShare, Operation, ProtocolSession, Statement
+from keys.models import ApiUser, KeyShare, Operation, ProtocolSession
 from keys.relays import resolve
 from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import in_flight, session_open
 from keys.shares import identity_open, share_keep, share_open, share_row_from_journal
-from keys.stored import keygen_stored, stored_parties
+from keys.stored import keygen_statement, keygen_stored, stored_parties
 from mpc.identity import decode_keygen_id
 from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
 from mpc.protocol import Protocol, Rng
@@ -139,7 +139,9 @@ class KeygenKind(SessionKind):
 
 def keygen_advance(*, key: KeyShare, sid: bytes, operation_id: UUID | None) -> bool:
     """Activate a key whose share is stored everywhere; True once it is active."""
-    statement = Statement.objects.get(subject=sid)
+    statement = keygen_statement(party=bytes(key.identity.public), sid=sid)
+    if statement is None:
+        return False
     facts = verify_preimage(bytes(statement.preimage))
     public_shares = dict(zip(facts.identities, facts.public_shares, strict=True))
     stored = stored_parties(subject=sid, scheme=facts.scheme, digest=facts.digest, public_shares=public_shares)

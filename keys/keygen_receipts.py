@@ -11,11 +11,11 @@ from audit import services as audit
 from keys import receipts
 from keys.keygen import journal_complete_name, keygen_advance
 from keys.keystore import keystore
-from keys.models import KeyShare, ProtocolSession, Receipt, Statement
+from keys.models import KeyShare, ProtocolSession, Receipt
 from keys.receipts import Bundle
 from keys.sessions import services as sessions
 from keys.shares import identity_open, share_open
-from keys.stored import keygen_stored
+from keys.stored import keygen_statement, keygen_stored, of_keygen, own_stored
 from mpc.errors import ProtocolError
 from mpc.keygen import KeygenStatement, verify_preimage
 from vertex.celery import app
@@ -39,7 +39,7 @@ def bundle_of(key: KeyShare) -> Bundle:
     sid = sid_of(key)
     if sid is None:
         return Bundle([], None)
-    statement = Statement.objects.filter(subject=sid).first()
+    statement = keygen_statement(party=bytes(key.identity.public), sid=sid)
     return Bundle([encoded for encoded, _ in receipts.held(sid)], bytes(statement.preimage) if statement else None)
 
 
@@ -74,6 +74,8 @@ def _checked(encoded: bytes, key: KeyShare, sid: bytes) -> receipts.Receipt:
         raise ApiError("bad_receipt", str(error)) from error
     if receipt.subject != sid or receipt.gid != bytes(key.gid or b""):
         raise ApiError("bad_receipt", "a receipt is about another key generation")
+    if not of_keygen(receipt):
+        raise ApiError("bad_receipt", "a key generation has STORED receipts alone, of no ballot (k = 0)")
     if receipt.party.hex() not in key.parties:
         raise ApiError("bad_receipt", "a receipt is signed by a party that does not hold this key")
     return receipt
@@ -88,6 +90,9 @@ def _statement(preimage: bytes, key: KeyShare, sid: bytes) -> KeygenStatement:
     same = (statement.sid, statement.public_key, statement.t, statement.scheme, described)
     if same != (sid, bytes(key.public_key or b""), key.threshold, key.scheme, key.parties):
         raise ApiError("bad_receipt", "the preimage is about another key generation")
+    own = own_stored(party=bytes(key.identity.public), sid=sid)
+    if own is None or statement.digest != own.digest:
+        raise ApiError("bad_receipt", "the preimage is not of the digest that this party's own STORED signs")
     return statement
 
 
@@ -107,7 +112,7 @@ def keygen_advance_task(key_id: str) -> None:
     """Activate a key, without a session, whose `STORED` are all at hand."""
     key = KeyShare.objects.select_related("identity").get(id=UUID(key_id))
     sid = sid_of(key)
-    if sid is not None and key.state == State.QUARANTINED and Statement.objects.filter(subject=sid).exists():
+    if sid is not None and key.state == State.QUARANTINED:
         keygen_advance(key=key, sid=sid, operation_id=None)
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from keys import receipts, witness
 from keys.keystore import keystore
+from keys.models import Statement
 from mpc.errors import Malformed
 from mpc.identity import Identity
 from mpc.proofs import prove_share, verify_share
@@ -50,6 +51,25 @@ def keygen_stored(*, identity: Identity, share: Share, sid: bytes, digest: bytes
         )
         journal.create(name, known)
     return known
+
+
+def of_keygen(receipt: receipts.Receipt) -> bool:
+    """Whether a receipt is one that a key generation has: `STORED`, of no ballot. Any other about a keygen's sid is a
+    lie, and would be taken for an attempt at the sharing that the keygen makes."""
+    return receipt.kind == receipts.STORED and receipt.k == 0
+
+
+def own_stored(*, party: bytes, sid: bytes) -> receipts.Receipt | None:
+    """What this vertex's own party has said of a key generation."""
+    said = (receipt for _, receipt in receipts.held(sid) if receipt.party == party and of_keygen(receipt))
+    return next(said, None)
+
+
+def keygen_statement(*, party: bytes, sid: bytes) -> Statement | None:
+    """The preimage of the digest that this party's own `STORED` signs. Others that describe a keygen of the same sid
+    and public key verify too, and mean nothing here: anybody can make one."""
+    own = own_stored(party=party, sid=sid)
+    return Statement.objects.filter(digest=own.digest).first() if own is not None else None
 
 
 def stored_parties(*, subject: bytes, scheme: str, digest: bytes, public_shares: Mapping[bytes, bytes]) -> set[bytes]:

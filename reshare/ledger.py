@@ -11,7 +11,7 @@ from mpc.identity import encode_keygen_id
 from reshare import notices
 from reshare.models import Reshare
 from reshare.rule.facts import about
-from reshare.rule.types import Attempt, Kind, Ledger, Receipt
+from reshare.rule.types import Attempt, Kind, Ledger, OrderKind, Receipt
 from reshare.rule.view import View
 
 
@@ -80,7 +80,8 @@ def open_row(row: Reshare, party: bytes, stored: Iterable[bytes] = ()) -> Deleti
 
 
 def follow(row: Reshare, attempt: Attempt, view: View) -> None:
-    """Bring the rows of all old parties to what the receipts say; the own row's votes are the rule's to book."""
+    """Bring the rows of all old parties to what the receipts say. The own row is the rule's to book, but for this
+    party's `ABORTED`: an operator's confirmation of an aborted row orders the erase (orders.confirmed)."""
     heard = [receipt for receipt in view.receipts if about(receipt, attempt)]
     stored = {receipt.party for receipt in heard if receipt.kind == Kind.STORED}
     complete = attempt.rid in view.facts.stored
@@ -93,10 +94,22 @@ def follow(row: Reshare, attempt: Attempt, view: View) -> None:
             audit.deletion_ready(deletion=deletion, statement=statement_of(row, party, stored))
             if deletion.state == Ledger.PENDING:
                 notices.deletion_changed(row, deletion, Ledger.PENDING)
-        if deletion.own or (state := _said(party, heard)) in (None, deletion.state):
+        state = _own_abort(row, deletion, attempt, view) if party == view.me else _said(party, heard)
+        if (deletion.own and party != view.me) or state in (None, deletion.state):
             continue
         if audit.deletion_mark(attempt=row.attempt, party=party, state=state):
             notices.deletion_changed(row, deletion, state)
+
+
+def _own_abort(row: Reshare, deletion: Deletion, attempt: Attempt, view: View) -> Ledger | None:
+    """`ABORTED` where this party has cast it, by whatever: unless its operator's order to erase, which comes after it,
+    has made the row `confirmed`. Asked under the ledger row's lock, so that no order comes in between."""
+    vote = view.acceptor.vote(attempt.rid)
+    if vote is None or vote.kind != Kind.ABORTED or deletion.state == Ledger.ABORTED:
+        return None
+    Deletion.objects.select_for_update().get(pk=deletion.pk)
+    ordered = Reshare.objects.filter(id=row.id, orders__has_key=str(OrderKind.ERASE)).exists()
+    return None if ordered else Ledger.ABORTED
 
 
 def _said(party: bytes, heard: Iterable[Receipt]) -> Ledger | None:

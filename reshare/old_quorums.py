@@ -1,7 +1,8 @@
 """What a party whose old share is gone still knows of its quorum: it takes part in a reshare for its new share only."""
 
 from keys.keygen_receipts import sid_of
-from keys.models import KeyShare, Statement
+from keys.models import KeyShare
+from keys.stored import keygen_statement
 from mpc.keygen import verify_preimage
 from mpc.wire import Description
 from reshare import statements
@@ -14,7 +15,7 @@ def old_quorum_of(share: KeyShare) -> Description | None:
     if made is not None:
         return _resharing(made)
     sid = sid_of(share)
-    statement = Statement.objects.filter(subject=sid).first() if sid is not None else None
+    statement = keygen_statement(party=bytes(share.identity.public), sid=sid) if sid is not None else None
     known = verify_preimage(bytes(statement.preimage)).description if statement is not None else None
     return known if known is not None and statements.is_of(known, share) else None
 

@@ -43,7 +43,8 @@ def _locked(deletion: Deletion) -> Reshare:
 
 @receiver(deletion_confirmed)
 def confirmed(*, deletion: Deletion, actor: str, previous: str, **_: Any) -> None:
-    """The decision to delete: a vote, or after this party's `ABORTED` an order to erase once it is committed."""
+    """The decision to delete: a vote, or after this party's `ABORTED` an order to erase once it is committed. The row
+    is `aborted` whoever has aborted, its operator or this party by itself (ledger.follow)."""
     row = _locked(deletion)
     if row.state in (State.FAILED, State.CLEAN, State.SUPERSEDED):
         raise ApiError("already_voted", "this reshare has ended")

@@ -92,6 +92,7 @@ def joining_request(
     key = key_of(user=user, key_id=key_id, scheme=scheme)
     if key.state != KeyShare.State.CREATED:
         raise ApiError("already_performed_keygen", "a joining party needs a key that has no share yet")
+    _may_be_old(old_threshold, deletions_required)
     if expected_pubkey is not None and len(expected_pubkey) not in scheme_of(scheme).key_lengths:
         raise ApiError("bad_request_params", f"expected_pubkey: {scheme} keys have another length")
     parties = _new_quorum(keygen_ids, new_threshold, own=bytes(key.identity.public))
@@ -116,6 +117,15 @@ def _old_share(user: ApiUser, key_id: UUID, scheme: str, deletions: int | None) 
     if deletions is not None and not least <= deletions <= most:
         raise ApiError("bad_n_and_t_params", f"deletions_required must be from {least} to {most} for this quorum")
     return key
+
+
+def _may_be_old(threshold: int | None, deletions: int | None) -> None:
+    """What a joiner says of an old quorum that it does not know: whether there can be one like that at all."""
+    most = settings.VERTEX_MAX_PARTIES
+    if threshold is not None and not 2 <= threshold <= most:
+        raise ApiError("bad_n_and_t_params", f"old_threshold must be from 2 to {most}")
+    if deletions is not None and not 1 <= deletions <= most:
+        raise ApiError("bad_n_and_t_params", f"deletions_required must be from 1 to {most}")
 
 
 def _may_reshare(key: KeyShare) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from keys.models import Scheme
@@ -21,17 +23,22 @@ from reshare.models import Reshare
 from vertex.openapi import ErrorSerializer
 
 
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": settings.VERTEX_MAX_PARTIES})
+class DeletionsField(StrictIntegerField):
+    """How many deletions complete a reshare. Its bounds are the service's to check: `bad_n_and_t_params`."""
+
+
 class ReshareSerializer(IdListMixin, RoomSerializer):
     """A party of both quorums, or one that leaves: `keygen_ids` are the new quorum's."""
 
     new_threshold = QuorumField()
-    deletions_required = StrictIntegerField(required=False, allow_null=True)
+    deletions_required = DeletionsField(required=False, allow_null=True)
 
 
 class JoiningSerializer(ReshareSerializer):
     """A party that joins; what it expects of the old quorum is checked."""
 
-    old_threshold = StrictIntegerField(required=False, allow_null=True)
+    old_threshold = QuorumField(required=False, allow_null=True)
     expected_pubkey = HexField(required=False, allow_null=True)
 
     def validate_expected_pubkey(self, value: bytes | None) -> bytes | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from audit.models import Event
 from keys import keygen_receipts, receipts
@@ -11,7 +12,12 @@ from keys.keystore import keystore
 from keys.models import KeyShare, PairState, ProtocolSession, Receipt, Statement
 from keys.receipts import Bundle, parse
 from keys.shares import identity_open
+from mpc.keygen import KeygenStatement, verify_preimage
+from mpc.schemes import group_of
+from mpc.sharing import evaluate, ranks
+from mpc.wire import encode
 from reshare import reconcile
+from reshare.old_quorums import old_quorum_of
 from tests.life import Killed, Party, Vertex, vertex
 from tests.mpc.simulator import flipped
 from vertex.errors import ApiError
@@ -123,8 +129,9 @@ def said(party: Party, **changed: Any) -> bytes:
     share = party.share
     sid = keygen_receipts.sid_of(share)
     assert sid is not None
-    fields: dict[str, Any] = {"subject": sid, "gid": bytes(share.gid or b""), "k": 0, "digest": bytes(32)}
-    return receipts.issue(identity_open(share.identity), kind="STORED", **fields | changed)
+    about = {"subject": sid, "gid": bytes(share.gid or b"")}
+    fields: dict[str, Any] = {"kind": "STORED", **about, "k": 0, "digest": bytes(32)}
+    return receipts.issue(identity_open(share.identity), **fields | changed)
 
 
 BAD = {
@@ -132,6 +139,9 @@ BAD = {
     "signature": lambda parties, other: flipped(said(parties[0])),
     "another keygen": lambda parties, other: said(parties[0], subject=bytes(32)),
     "another sharing": lambda parties, other: said(parties[0], gid=bytes(32)),
+    "of a ballot, as if a reshare had made the share": lambda parties, other: said(parties[1], k=1),
+    "of another kind": lambda parties, other: said(parties[1], kind="FAILED"),
+    "a promise": lambda parties, other: said(parties[1], kind="PROMISED", k=1, body={"mode": "carrying"}),
     "stranger": lambda parties, other: receipts.issue(
         identity_open(other.share.identity),
         kind="STORED",
@@ -161,6 +171,54 @@ def test_a_preimage_of_another_keygen_is_refused(vertex: Vertex, parties: list[P
         with pytest.raises(ApiError) as error:
             receive(key=parties[0].share, bundle=Bundle([], preimage), actor="admin")
         assert error.value.err_type == "bad_receipt"
+
+
+def forged(party: Party) -> KeygenStatement:
+    """Of the same keygen, with a polynomial of one's own: the public key is right, and the public shares lie on it."""
+    preimage = bundle_of(party.share).preimage
+    assert preimage is not None
+    made = verify_preimage(preimage)
+    group = group_of(made.scheme)
+    feldman = (made.feldman[0], group.generator.to_bytes())
+    points = [evaluate(group, [group.decode(each) for each in feldman], x) for x in ranks(made.identities).values()]
+    return structs.replace(made, feldman=feldman, public_shares=tuple(point.to_bytes() for point in points))
+
+
+def test_a_preimage_that_the_own_party_has_not_signed_is_refused(parties: list[Party]) -> None:
+    other = forged(parties[0])
+    assert verify_preimage(encode(other)).sid == keygen_receipts.sid_of(parties[0].share), "it verifies"
+    with pytest.raises(ApiError, match="own STORED"):
+        receive(key=parties[0].share, bundle=Bundle([], encode(other)), actor="admin")
+    assert Statement.objects.filter(subject=other.sid).count() == 1
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_preimage_kept_beside_the_own_one_changes_nothing(parties: list[Party], first: bool) -> None:
+    """An earlier version kept it."""
+    bundle, other = bundle_of(parties[0].share), forged(parties[0])
+    assert bundle.preimage is not None
+    if first:
+        Statement.objects.all().delete()
+    receipts.keep_statement(subject=other.sid, digest=other.digest, preimage=encode(other))
+    receipts.keep_statement(subject=other.sid, digest=verify_preimage(bundle.preimage).digest, preimage=bundle.preimage)
+    KeyShare.objects.filter(id=parties[0].key_id).update(state="quarantined")
+    assert bundle_of(parties[0].share) == bundle
+    known = old_quorum_of(parties[0].share)
+    assert known is not None
+    assert known.public_shares == verify_preimage(bundle.preimage).public_shares
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "active"
+
+
+def test_without_its_preimage_a_key_waits(parties: list[Party]) -> None:
+    bundle = bundle_of(parties[0].share)
+    Statement.objects.all().delete()
+    KeyShare.objects.filter(id=parties[0].key_id).update(state="quarantined")
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "quarantined"
+    receive(key=parties[0].share, bundle=bundle, actor="admin")
+    keygen_advance_task(str(parties[0].key_id))
+    assert parties[0].state == "active"
 
 
 def test_a_key_without_a_keygen_has_none(vertex: Vertex) -> None:

@@ -328,7 +328,7 @@ def identity_destroyed() -> Act:
     share = old_share("a")
     gone: dict[str, Any] = {"state": KeyShare.State.ERASED, "sealed_share": None, "data_key": None}
     KeyShare.objects.filter(id=share.id).update(**gone, erased_at=timezone.now())
-    return lambda: decommission(key_id=share.id, actor="admin")
+    return lambda: decommission(key_id=share.id, actor="admin", abandon=True)
 
 
 def keystore_rotated() -> Act:

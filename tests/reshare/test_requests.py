@@ -7,15 +7,16 @@ import pytest
 
 from audit.models import Deletion
 from keys import receipts
-from keys.models import KeyShare, ProtocolSession, ShareExport
+from keys.models import KeyShare, ProtocolSession, Receipt, ShareExport
 from keys.sessions import services, worker
 from keys.sessions.lease import claim
 from mpc.errors import Abort
 from reshare import orders, requests
+from reshare.executor import Performance
 from reshare.kind import ReshareKind
 from reshare.models import Reshare
 from reshare.requests import Room, existing_request, joining_request, refresh_request
-from tests.life import Party, Vertex
+from tests.life import Killed, Party, Vertex
 from tests.mpc.simulator import Network, identity, key, reshare_parties
 from tests.reshare.attempts import Attempt, old_quorum, old_share, old_states, public
 from vertex.errors import ApiError
@@ -208,6 +209,39 @@ class TestOrders:
         assert refused(lambda: attempt.abort("a")) == "already_voted"
         attempt.abort("b")
         assert refused(lambda: attempt.abort("b")) == "already_voted"
+
+    @pytest.mark.parametrize("why", ["rejected", "late", "late, and the worker died before it was said"])
+    def test_after_an_abort_a_confirmation_is_an_order_to_erase(
+        self, vertex: Vertex, old: list[Party], why: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """c has aborted, its operator agrees after all; a and b commit, and of theirs c hears nothing more."""
+        attempt = Attempt("abd").stored()
+        if why == "rejected":
+            attempt.abort("c")
+        else:
+            Reshare.objects.filter(identity__public=public("c")).update(vote_by=0)
+        if "died" in why:
+            with monkeypatch.context() as patched:
+                patched.setattr(Performance, "_send", lambda *_: (_ for _ in ()).throw(Killed))
+                with pytest.raises(Killed):
+                    attempt.advance("c")
+            attempt.confirm("c")  # too late for a vote, which nobody knows yet
+        attempt.advance("c")
+        deletion = Deletion.objects.get(party=public("c"))
+        assert (attempt.said("c")[-1], deletion.state, deletion.own) == ("ABORTED", "aborted", True)
+        attempt.confirm("c")
+        attempt.advance("c")
+        deletion.refresh_from_db()
+        assert (deletion.state, deletion.decided_by) == ("confirmed", "admin")
+        assert "erase" in attempt.row("c").orders
+        assert "CONFIRMED" not in attempt.said("c")
+        assert refused(lambda: attempt.confirm("c")) == "already_voted"
+        attempt.confirm("ab")
+        attempt.advance("ab")
+        Receipt.objects.filter(kind__in=["DELETED", "COMPLETED"]).delete()
+        attempt.advance("c")
+        assert old_share("c").state == "erased"
+        assert "DELETED" in attempt.said("c")
 
     def test_no_confirmation_before_all_have_stored(self, vertex: Vertex, old: list[Party]) -> None:
         attempt = Attempt()

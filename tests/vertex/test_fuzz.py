@@ -89,7 +89,8 @@ class World:
     def named(self, path: str) -> dict[str, Any]:
         """Good values of fields and parameters of a route."""
         scheme = path.split("/")[1]
-        keys = self.created if path.endswith(("/keygen", "/new-party")) else self.active
+        making = ("/keygen", "/new-party", "/key-importer", "/import-key-share-recipient")
+        keys = self.created if path.endswith(making) else self.active
         ids = [encode_keygen_id(each) for each in self.peers]
         return {
             "key_id": str(keys.get(scheme, self.active["ecdsa"]).id),
@@ -172,6 +173,26 @@ def test_bodies(world: World, alice: Api, admin: Api, name: str) -> None:
     response = caller.call(route, base, prefer="respond-async")
     complaint = "" if response.status_code < 300 else response.json()["err_msg"]
     assert not complaint.startswith(tuple(f"{field}: " for field in schema["properties"])), (base, complaint)
+
+
+OF_QUORUMS = {
+    "/ecdsa/keygen": ("num_parties", "threshold"),
+    "/ecdsa/import/import-key-share-recipient": ("num_parties", "threshold"),
+    "/ecdsa/reshare/existing-party": ("new_threshold", "deletions_required"),
+    "/ecdsa/reshare/departing-party": ("new_threshold", "deletions_required"),
+    "/ecdsa/reshare/new-party": ("new_threshold", "deletions_required", "old_threshold"),
+}
+
+
+@pytest.mark.parametrize(("path", "field"), [(path, field) for path, fields in OF_QUORUMS.items() for field in fields])
+def test_numbers_of_quorums(world: World, alice: Api, path: str, field: str) -> None:
+    """Any integer is compared with what a quorum can be; nothing else is an integer."""
+    schema = contract.described()["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    base = {name: world.named(path).get(name, value) for name, value in example(schema).items()}
+    for value in (0, -1, 2**31, 2**63, 2**70, True, 1.5, "3"):
+        expected = "bad_n_and_t_params" if type(value) is int else "bad_request_params"
+        answer = alice.call(f"POST {path}", base | {field: value}, prefer="respond-async")
+        assert error_of(answer) == (400, expected), (value, answer.content)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

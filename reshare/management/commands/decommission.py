@@ -13,15 +13,22 @@ from vertex.errors import ApiError
 
 class Command(BaseCommand):
     help = (
-        "Destroy the identity key of a party whose shares are gone and whose reshares are known to be complete by all."
+        "Destroy the identity key of a party whose shares are gone, and of whose sharings reshares are known to be "
+        "complete by all."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("key_id", type=UUID)
+        parser.add_argument(
+            "--abandon",
+            action="store_true",
+            help="although others may still need this party's word: a reshare of theirs may then never become "
+            "active, and the key is lost. Right only if every other party has deleted its share or is gone for good.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            done = decommission(key_id=options["key_id"], actor="system")
+            done = decommission(key_id=options["key_id"], actor="system", abandon=options["abandon"])
         except ApiError as error:
             raise CommandError(f"kept: {error.message}") from error
         self.stdout.write("identity key destroyed" if done else "was destroyed before")
