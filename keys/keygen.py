@@ -23,7 +23,7 @@ from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import in_flight, session_open
 from keys.shares import identity_open, share_keep, share_open, share_row_from_journal
-from keys.stored import keygen_statement, keygen_stored, stored_parties
+from keys.stored import keygen_statement, keygen_stored, of_keygen, stored_parties
 from mpc.identity import decode_keygen_id
 from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
 from mpc.protocol import Protocol, Rng
@@ -132,6 +132,9 @@ class KeygenKind(SessionKind):
             receipts.keep_statement(subject=result.sid, digest=result.digest, preimage=result.preimage)
             receipts.keep(stored, receipts.parse(stored))
             lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
+
+    def takes(self, receipt: receipts.Receipt) -> bool:
+        return of_keygen(receipt)
 
     def advance(self, session: ProtocolSession) -> bool:
         return keygen_advance(key=session.share, sid=bytes(session.sid or b""), operation_id=session.operation_id)

@@ -1,9 +1,7 @@
 """Receipts and the statements that they are about, carried through a session's room: everybody re-sends all it
 holds."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from django.db import connection, transaction
 
@@ -62,7 +60,7 @@ def carry(session: ProtocolSession, lease: Lease, *, wait: float, settled: bool 
                 quiet.add(message.sender)
             elif message.session.startswith(STATEMENT):
                 new.statements.append(message.body)
-            elif message.session.startswith(RECEIPT) and _keep(message.body, signers, partial(kind.hints, session)):
+            elif message.session.startswith(RECEIPT) and _keep(message.body, session, signers):
                 new.receipts.append(message.body)
         lease.update(cursor=answer.cursor, posted=posted, settled=sorted(quiet))
     session.cursor, session.posted, session.settled = answer.cursor, posted, sorted(quiet)
@@ -95,12 +93,13 @@ def _outgoing(
     return messages, sorted(posted)
 
 
-def _keep(encoded: bytes, signers: dict[bytes, set[str]], hints: Callable[[receipts.Receipt], bool]) -> bool:
-    """Keep a receipt of a subject's parties, or one that tells them something; nobody else's: anybody can sign
-    receipts."""
+def _keep(encoded: bytes, session: ProtocolSession, signers: dict[bytes, set[str]]) -> bool:
+    """Keep a receipt that a subject's parties issue about it, or one that tells them something; nobody else's: anybody
+    can sign receipts."""
     try:
         receipt = receipts.parse(encoded)
     except receipts.BadReceipt:
         return False
-    wanted = receipt.party.hex() in signers.get(receipt.subject, ()) or hints(receipt)
-    return wanted and receipts.keep(encoded, receipt)
+    kind = kind_of(session)
+    theirs = receipt.party.hex() in signers.get(receipt.subject, ()) and kind.takes(receipt)
+    return (theirs or kind.hints(session, receipt)) and receipts.keep(encoded, receipt)

@@ -53,6 +53,10 @@ class SessionKind(ABC):
         hex."""
         return {bytes(session.sid or b""): set(session.params.get("parties", []))}
 
+    def takes(self, receipt: Receipt) -> bool:
+        """Whether a receipt of those parties about one of those subjects is of a kind that they issue there."""
+        return True
+
     def hints(self, session: ProtocolSession, receipt: Receipt) -> bool:
         """Whether a receipt about none of those subjects is worth keeping all the same."""
         return False

@@ -11,11 +11,14 @@ from keys.keygen_receipts import bundle_of, keygen_advance_task, receive
 from keys.keystore import keystore
 from keys.models import KeyShare, PairState, ProtocolSession, Receipt, Statement
 from keys.receipts import Bundle, parse
+from keys.sessions.carrier import carry
+from keys.sessions.lease import Lease
 from keys.shares import identity_open
 from mpc.keygen import KeygenStatement, verify_preimage
 from mpc.schemes import group_of
 from mpc.sharing import evaluate, ranks
 from mpc.wire import encode
+from relay.client import Message
 from reshare import reconcile
 from reshare.old_quorums import old_quorum_of
 from tests.life import Killed, Party, Vertex, vertex
@@ -163,6 +166,32 @@ def test_one_bad_receipt_refuses_all(vertex: Vertex, parties: list[Party], bad: 
     assert Receipt.objects.count() == before
     event = Event.objects.latest("seq")
     assert (event.action, event.subject) == ("receipts.refused", str(parties[0].key_id))
+
+
+@pytest.mark.parametrize(
+    "planted", [{"k": 1}, {"kind": "FAILED"}, {"kind": "PROMISED", "k": 1, "body": {"mode": "carrying"}}]
+)
+def test_the_room_of_a_keygen_keeps_none_but_stored(
+    vertex: Vertex, parties: list[Party], planted: dict[str, Any]
+) -> None:
+    share, room = parties[0].share, vertex.room(2)
+    session = ProtocolSession.objects.create(
+        kind="keygen",
+        share=share,
+        state="settling",
+        sid=keygen_receipts.sid_of(share),
+        relay="",
+        room=room,
+        params={"parties": share.parties},
+        deadline=share.created_at,
+    )
+    bodies = [said(parties[1]), said(parties[1], **planted)]
+    posted = [Message(f"receipt/{index}", 0, parties[1].identity.hex(), "", body) for index, body in enumerate(bodies)]
+    for party in parties[:2]:
+        vertex.relay.join(room, party=party.identity.hex(), until=2**40)
+    vertex.relay.exchange(room, party=parties[1].identity.hex(), messages=posted)
+    assert carry(session, Lease(session.id, session.fence), wait=0).receipts == bodies[:1]
+    assert [Receipt.objects.filter(encoded=body).exists() for body in bodies] == [True, False]
 
 
 def test_a_preimage_of_another_keygen_is_refused(vertex: Vertex, parties: list[Party]) -> None:
