@@ -19,6 +19,7 @@ from django.utils import timezone
 from keys.keystore import JournalExists, KeyGone, Tampered, keystore
 from keys.models import KeyShare, PartyIdentity, ProtocolSession
 from keys.models import PairState as PairRow
+from keys.sessions.records import session_key_exists
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.shares import PairState, Share
@@ -302,6 +303,12 @@ def share_erase(key: KeyShare) -> dict[str, bool]:
 
 
 def session_keys_left(key: KeyShare) -> bool:
-    """Whether the key of a session that made or dealt this share still exists: its traffic could still be opened."""
-    made_or_dealt = ProtocolSession.objects.filter(share_id__in=[key.id, key.predecessor_id], data_key__isnull=False)
-    return made_or_dealt.exists()
+    """Whether the key of a session that made or dealt this share still exists: its traffic could still be opened.
+
+    By their rows, and by their records in the keystore: a restored database may know of no key.
+    """
+    made_or_dealt = ProtocolSession.objects.filter(
+        share_id__in=[key.id, key.predecessor_id], kind__in=["keygen", "import", "reshare"]
+    )
+    rows = list(made_or_dealt.values_list("id", "data_key"))
+    return any(ref is not None for _, ref in rows) or any(session_key_exists(session_id) for session_id, _ in rows)
