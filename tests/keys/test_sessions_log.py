@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from keys.keystore import keystore
-from keys.models import Operation, ProtocolSession, SessionMessage
+from keys.models import KeyShare, Operation, ProtocolSession, SessionMessage
 from keys.sessions import services, worker
 from keys.sessions.kinds import kind_of
 from keys.sessions.lease import Lease, LeaseLost
@@ -319,6 +319,34 @@ def test_a_key_generation_that_dies_after_any_round_goes_on_with_the_same_bytes(
     assert not SessionMessage.objects.exists()
     assert keystore().journal.list("session/") == []
     assert set(ProtocolSession.objects.values_list("state", "data_key")) == {("done", None)}
+
+
+@pytest.mark.parametrize("lost", ["share", "lease"])
+def test_a_key_generation_whose_end_is_late_stores_nothing(
+    vertex: Vertex, parties: list[Party], monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Its worker was frozen: meanwhile the share was stored and erased, or another worker has taken the session."""
+    kind, late = kind_of(session_of(parties[0])), parties[0].key_id
+    finish, fences = kind.finish, []
+
+    def woken(session: ProtocolSession, lease: Lease, result: Any) -> None:
+        if session.share_id == late and lost == "share":
+            KeyShare.objects.filter(id=late).update(state="discarded", gid=result.gid)
+        elif session.share_id == late and not fences:
+            fences.append(ProtocolSession.objects.filter(id=session.id).update(fence=lease.fence + 1))
+            with pytest.raises(LeaseLost):
+                finish(session, lease, result)
+            assert keystore().journal.list(f"share/{parties[0].identity.hex()}") == []
+            lease.fence += 1
+        finish(session, lease, result)
+
+    monkeypatch.setattr(kind, "finish", woken, raising=False)
+    vertex.run()
+    session = session_of(parties[0])
+    assert (session.state, parties[0].state) == {"share": ("failed", "discarded"), "lease": ("done", "active")}[lost]
+    if lost == "share":
+        assert "discarded" in session.error["err_msg"]
+        assert keystore().journal.list(f"share/{parties[0].identity.hex()}") == []
 
 
 def test_a_rolled_back_session_is_destroyed_and_says_so(vertex: Vertex, parties: list[Party]) -> None:
