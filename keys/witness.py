@@ -164,8 +164,8 @@ def _last() -> Shared | None:
 
 
 def _count(last: Shared | None) -> list[Any]:
-    """The chain's end under the next number, in the journal. Raises KeystoreUnavailable where another worker has counted
-    since: this one was frozen, and its lock was taken from it."""
+    """The chain's end under the next number, in the journal. Raises KeystoreUnavailable where another worker has
+    counted since: this one was frozen, and its lock was taken from it."""
     seq, digest = chain_head()
     head = Shared(seq, digest, last.number + 1 if last is not None else 1)
     journal, before, now = keystore().journal, msgspec.msgpack.encode(last), msgspec.msgpack.encode(head)

@@ -1,5 +1,5 @@
-"""The durable log of a session: seed, inbound messages (the first per slot for ever) and outbox, sealed in the database;
-with the journal's record of it, which unmasks a database that was rolled back."""
+"""The durable log of a session: seed, inbound messages (the first per slot for ever) and outbox, sealed; and the
+journal's record of it, which unmasks a database that was rolled back."""
 
 import os
 from collections import defaultdict

@@ -209,8 +209,8 @@ def session_fail(
     """End a protocol that failed: its key is destroyed, its operation answers the error. True when it had not ended.
 
     ``blame``: who is to blame is recorded with its evidence, which the other parties get too.
-    Without a lease, which any process may do, only a session that no worker has begun is ended: it has no key yet, or one
-    of which a restored database knows nothing, and that the reconciliation destroys. Where its kind has receipts to
+    Without a lease, which any process may do, only a session that no worker has begun is ended: it has no key yet, or
+    one of which a restored database knows nothing, and that the reconciliation destroys. Where its kind has receipts to
     carry, it goes on as `settling`. Raises LeaseLost: the session's key is then another worker's.
     """
     if lease is not None:

@@ -8,9 +8,7 @@ from django.db import connection
 
 from vertex import postgres
 
-SERVER = (
-    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25000"
-)
+SERVER = "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=25000"
 CLIENT = {
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -35,11 +33,12 @@ def test_what_the_driver_is_told(given: dict[str, Any], pool: int, handed: dict[
 
 
 def test_the_server_is_told_too_and_the_urls_own_options_hold(db: None) -> None:
-    """This one is reached over a socket, where the server reads back its settings as 0: it is their source that tells."""
-    told = connection.get_connection_params()
-    told = {name: value for name, value in told.items() if name in (*CLIENT, "host", "port", "user", "password", "dbname")}
+    """Over a socket the server reads back its settings as 0: it is their source that tells."""
+    handed = connection.get_connection_params()
+    wanted = {*CLIENT, "host", "port", "user", "password", "dbname"} & set(handed)
+    told = {name: handed[name] for name in wanted}
     own = {"options": "-c statement_timeout=4321 -c tcp_keepalives_count=2"}
-    asked = "SELECT name FROM pg_settings WHERE source = 'client' AND name LIKE 'tcp_%%' ORDER BY name"
+    asked = "SELECT name FROM pg_settings WHERE source = 'client' AND name LIKE 'tcp_%' ORDER BY name"
     with psycopg.connect(**told | {"options": postgres.options(own, pool=0)["options"]}) as made:
         names = [name for (name,) in made.execute(asked)]
         [timeout] = made.execute("SHOW statement_timeout").fetchone() or [""]
