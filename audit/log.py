@@ -39,27 +39,33 @@ def verify_table(checks: Checks) -> Report:
 
 
 def _entries() -> Iterator[chain.Entry]:
-    """All rows in order; one that the driver can't even read (an intruder's) is named like any other bad event."""
+    """All rows in order; one that the driver can't even read (an intruder's) is named like any other bad event.
+
+    Each chunk begins with the seq that the last one ended with: who owns the table may have dropped its key.
+    """
     rows = Event.objects.order_by("seq")
-    found = rows
+    last: int | None = None
     while True:
+        found = rows if last is None else rows.filter(seq__gte=last)
         try:
             chunk = list(found[:_CHUNK])
         except (DataError, ValueError, RecursionError):
-            yield from _one_by_one(list(found.values_list("seq", flat=True)[:_CHUNK]))
+            seqs = list(found.values_list("seq", flat=True)[:_CHUNK])
+            yield from _one_by_one(seqs[1:] if seqs[0] == last else seqs)
             return
-        yield from (event.entry for event in chunk)
+        yield from (event.entry for event in (chunk[1:] if chunk and chunk[0].seq == last else chunk))
         if len(chunk) < _CHUNK:
             return
-        found = rows.filter(seq__gt=chunk[-1].seq)
+        last = chunk[-1].seq
 
 
 def _one_by_one(seqs: list[int]) -> Iterator[chain.Entry]:
     for seq in seqs:
         try:
-            yield Event.objects.get(seq=seq).entry
+            found = list(Event.objects.filter(seq=seq))
         except (DataError, ValueError, RecursionError) as error:
             raise chain.Broken(seq, "was changed: its row can't be read") from error
+        yield from (event.entry for event in found)
 
 
 def _head(row: AuditHead) -> Head:

@@ -22,8 +22,9 @@ from keys.selectors import key_of
 from keys.sessions.kinds import SessionKind
 from keys.sessions.lease import Lease
 from keys.sessions.services import in_flight, session_open
-from keys.shares import identity_open, share_keep, share_open, share_row_from_journal
+from keys.shares import ShareUnusable, identity_open, share_keep, share_open, share_row_from_journal
 from keys.stored import keygen_statement, keygen_stored, of_keygen, stored_parties
+from mpc.errors import Abort
 from mpc.identity import decode_keygen_id
 from mpc.keygen import KeygenConfig, KeygenResult, keygen, verify_preimage
 from mpc.protocol import Protocol, Rng
@@ -113,7 +114,18 @@ class KeygenKind(SessionKind):
         return keygen(identity_open(session.share.identity), config, rng)
 
     def finish(self, session: ProtocolSession, lease: Lease, result: KeygenResult) -> None:
-        key = session.share
+        try:
+            stored = self._stored(session.share, lease, result)
+        except ShareUnusable as error:
+            raise Abort(str(error)) from error
+        with transaction.atomic():
+            receipts.keep_statement(subject=result.sid, digest=result.digest, preimage=result.preimage)
+            receipts.keep(stored, receipts.parse(stored))
+            lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
+
+    def _stored(self, key: KeyShare, lease: Lease, result: KeygenResult) -> bytes:
+        """Seal the share, then say so: the `STORED` of this party. Raises LeaseLost, ShareUnusable."""
+        lease.extend()
         extra = {"sid": result.sid.hex(), "preimage": result.preimage.hex()}
         record = share_keep(key=key, share=result.share, pairs=result.pairs, digest=result.digest, extra=extra)
         with transaction.atomic():
@@ -125,13 +137,9 @@ class KeygenKind(SessionKind):
                     subject=str(key.id),
                     data={"gid": result.gid.hex(), "digest": result.digest.hex()},
                 )
-        stored = keygen_stored(
+        return keygen_stored(
             identity=identity_open(key.identity), share=share_open(key), sid=result.sid, digest=result.digest
         )
-        with transaction.atomic():
-            receipts.keep_statement(subject=result.sid, digest=result.digest, preimage=result.preimage)
-            receipts.keep(stored, receipts.parse(stored))
-            lease.update(state=ProtocolSession.State.SETTLING, sid=result.sid)
 
     def takes(self, receipt: receipts.Receipt) -> bool:
         return of_keygen(receipt)

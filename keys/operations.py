@@ -18,6 +18,8 @@ import redis
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -36,6 +38,7 @@ MAX_KEY = 200  # characters of an Idempotency-Key
 SEALED = "sealed"  # the part of a result that is sealed to the view which waits for it
 MAX_AGAIN = 20  # tasks that one sweep asks for again
 _WAKE_TTL = 600  # seconds
+_LATE = 5.0  # seconds by which the answer to a wait that is over may be late
 _slots = BoundedSemaphore(settings.VERTEX_MAX_WAITERS)
 
 
@@ -298,8 +301,16 @@ def _slot(wanted: Preference) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _blocking() -> redis.Redis:
-    """A client that may wait as long as it is told to (redis-py's default ends every read after 5 s)."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=5)
+    """A client whose reads may last as long as anything here waits, and a little longer: a server that has vanished
+    holds no thread for ever. Only a connection that was lost is tried again, which costs no time."""
+    longest = max(settings.VERTEX_SYNC_TIMEOUT, settings.VERTEX_RULE_TIMEOUT)
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=longest + _LATE,
+        socket_connect_timeout=5,
+        socket_keepalive=True,
+        retry=Retry(ExponentialBackoff(), 3, supported_errors=(redis.ConnectionError,)),
+    )
 
 
 def _list(operation_id: UUID) -> str:

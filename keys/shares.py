@@ -19,6 +19,7 @@ from django.utils import timezone
 from keys.keystore import JournalExists, KeyGone, Tampered, keystore
 from keys.models import KeyShare, PartyIdentity, ProtocolSession
 from keys.models import PairState as PairRow
+from keys.sessions.records import session_key_exists
 from mpc.hashing import TH
 from mpc.identity import Identity
 from mpc.shares import PairState, Share
@@ -112,7 +113,8 @@ def share_keep(
 
     Idempotent: a share whose journal entry exists is never sealed a second time. ``share_row_from_journal`` puts the
     record into the database; ``extra`` (JSON) is for whoever makes lost rows again. ``banned``: the counterparties of a
-    share from a backup with which it must have no pairs.
+    share from a backup with which it must have no pairs. Raises ShareUnusable where the share was erased meanwhile: it
+    is not brought back.
     """
     name = journal_name(bytes(key.identity.public), share.gid)
     journal = keystore().journal
@@ -142,13 +144,25 @@ def share_keep(
         }
         try:
             journal.create(name, json.dumps(record).encode())
-        except JournalExists:  # another worker was faster: its share is the one
-            for made in (ref, *(pair["data_key"] for pair in record["pairs"])):
-                keystore().keys.destroy(made)
-            return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra, banned=banned)
+        except JournalExists:
+            entry = journal.read(name)
+            if entry is None or json.loads(entry)["data_key"] != ref:  # another worker was faster: its share is the one
+                _keys_destroy(record)
+                return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra, banned=banned)
+        # Whoever was frozen since it looked into the journal may find there the place of an erased share.
+        state = KeyShare.objects.filter(id=key.id).values_list("state", flat=True).first()
+        if state not in (None, State.CREATED, State.QUARANTINED):
+            _keys_destroy(record)
+            journal.destroy(name)
+            raise ShareUnusable(f"the share of key {key.id} was stored before, and is {state}")
         return record
     kept: dict[str, Any] = json.loads(entry)
     return kept
+
+
+def _keys_destroy(record: Mapping[str, Any]) -> None:
+    for ref in (record["data_key"], *(pair["data_key"] for pair in record["pairs"])):
+        keystore().keys.destroy(ref)
 
 
 @transaction.atomic
@@ -301,6 +315,12 @@ def share_erase(key: KeyShare) -> dict[str, bool]:
 
 
 def session_keys_left(key: KeyShare) -> bool:
-    """Whether the key of a session that made or dealt this share still exists: its traffic could still be opened."""
-    made_or_dealt = ProtocolSession.objects.filter(share_id__in=[key.id, key.predecessor_id], data_key__isnull=False)
-    return made_or_dealt.exists()
+    """Whether the key of a session that made or dealt this share still exists: its traffic could still be opened.
+
+    By their rows, and by their records in the keystore: a restored database may know of no key.
+    """
+    made_or_dealt = ProtocolSession.objects.filter(
+        share_id__in=[key.id, key.predecessor_id], kind__in=["keygen", "import", "reshare"]
+    )
+    rows = list(made_or_dealt.values_list("id", "data_key"))
+    return any(ref is not None for _, ref in rows) or any(session_key_exists(session_id) for session_id, _ in rows)

@@ -22,7 +22,7 @@ from audit import services as audit
 from audit.models import Event
 from audit.selectors import chain_head
 from keys import node
-from keys.keystore import keystore
+from keys.keystore import JournalChanged, KeystoreUnavailable, keystore
 from keys.models import PeerHead
 from mpc.identity import encode_keygen_id
 
@@ -164,10 +164,16 @@ def _last() -> Shared | None:
 
 
 def _count(last: Shared | None) -> list[Any]:
-    """The chain's end under the next number, in the journal."""
+    """The chain's end under the next number, in the journal. Raises KeystoreUnavailable where another worker has
+    counted since: this one was frozen, and its lock was taken from it."""
     seq, digest = chain_head()
     head = Shared(seq, digest, last.number + 1 if last is not None else 1)
-    keystore().journal.replace(RECORD, msgspec.msgpack.encode(head))
+    journal, before, now = keystore().journal, msgspec.msgpack.encode(last), msgspec.msgpack.encode(head)
+    try:
+        journal.swap(RECORD, before if last is not None else None, now)
+    except JournalChanged as error:
+        if journal.read(RECORD) != now:  # else it is counted: what carries the calls has tried twice
+            raise KeystoreUnavailable("another worker has shared a head of the event log meanwhile") from error
     return [head.seq, head.hash, head.number]
 
 

@@ -17,6 +17,7 @@ from keys.exporting import marks_restore
 from keys.keystore import keystore
 from keys.models import KeyShare, PartyIdentity
 from keys.node import ensure_node
+from keys.sessions.records import forgotten_destroy
 from keys.shares import ShareUnusable, share_key_exists, share_row_from_journal
 from keys.signing import bans_finish
 from reshare import acceptor, certificates, statements
@@ -69,6 +70,7 @@ def reconcile() -> None:
     ensure_box()
     check_durability()
     witness.check_own()
+    forgotten_destroy()
     for name in keystore().journal.list("share/"):
         entry = keystore().journal.read(name)
         if entry is not None:

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import environ
 
-from vertex import logs
+from vertex import logs, postgres
 from vertex.rates import Rate, rate
 from vertex.version import VERSION
 
@@ -155,7 +155,7 @@ DATABASES["default"].update(
     ENGINE="django.db.backends.postgresql",
     HOST=unquote(DATABASES["default"]["HOST"]),  # libpq's form of a socket directory: %2Frun%2Fpostgresql
     CONN_MAX_AGE=0,
-    OPTIONS={"pool": {"min_size": 1, "max_size": DB_POOL, "timeout": 10}} if DB_POOL else {},
+    OPTIONS=postgres.options(DATABASES["default"].get("OPTIONS", {}), pool=DB_POOL),
 )
 # The role that the processes connect as; migrations, run by the tables' owner, grant it what it needs.
 VERTEX_APP_ROLE: str = env.str("VERTEX_APP_ROLE", default="vertex_app")

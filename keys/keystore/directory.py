@@ -143,7 +143,7 @@ class Directory:
             yield temporary
         except BaseException:
             with suppress(FileNotFoundError):
-                os.unlink(temporary, dir_fd=self._fd)
+                self._discard(temporary)
             raise
         os.fsync(self._fd)
 
@@ -168,7 +168,20 @@ class Directory:
     def _remove_if_old(self, name: str) -> None:
         with suppress(FileNotFoundError):  # its writer is alive and has just finished
             if time.time() - os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_mtime > _STALE_SECONDS:
-                os.unlink(name, dir_fd=self._fd)
+                # Under another name a writer that was only frozen can't link it any more.
+                mine = f"{name.rpartition('~')[0]}~{secrets.token_hex(8)}"
+                os.rename(name, mine, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+                self._discard(mine)
+
+    def _discard(self, temporary: str) -> None:
+        """Unlink a temporary file; overwritten, unless it is also the file that it was written for."""
+        fd = os.open(temporary, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+        try:
+            if os.fstat(fd).st_nlink == 1:
+                _overwrite(fd)
+        finally:
+            os.close(fd)
+            os.unlink(temporary, dir_fd=self._fd)
 
 
 @contextmanager

@@ -9,11 +9,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from keys.keystore.base import KeyGone, KeystoreClosed, KeystoreUnavailable, Tampered
+from keys.keystore.base import KeyGone, KeystoreClosed, Tampered
 from keys.keystore.journal import FileJournal, Root
 from keys.keystore.resealing import reseal
 from keys.keystore.sealing import KEY, Envelope, MasterKeys, Sealer, checked_ref, new_ref
-from keys.keystore.token import Token
+from keys.keystore.token import Place, Token
 
 
 class Pkcs11Keystore:
@@ -48,62 +48,47 @@ class Pkcs11Keys:
 
     def __init__(self, token: Token, identifier: str) -> None:
         self._token = token
-        self._label = f"vertex {identifier}"
-        self._marker = f"vertex keystore {identifier}"
+        self._place = Place(label=f"vertex {identifier}", marker=f"vertex keystore {identifier}")
 
     def make(self) -> str:
         ref = new_ref()
-        self._token.make(self._label, bytes.fromhex(ref))
+        self._token.make(self._place.label, bytes.fromhex(ref))
         return ref
 
     def wrap(self, ref: str, plaintext: bytes, aad: bytes) -> bytes:
         content_key = os.urandom(KEY)
-        box = self._token.encrypt(self._label, _id(ref), content_key, _id(ref))
+        box = self._token.encrypt(self._place, _id(ref), content_key, _id(ref))
         if box is None:
-            self._check_marker()
             raise KeyGone(ref)
         return Envelope.seal(content_key, box, ref, plaintext, aad)
 
     def unwrap(self, ref: str, sealed: bytes, aad: bytes) -> bytes:
         try:
             box, rest = Envelope.box(sealed)
-            content_key = self._token.decrypt(self._label, _id(ref), box, _id(ref))
+            content_key = self._token.decrypt(self._place, _id(ref), box, _id(ref))
         except (Tampered, ValueError):
             if not self.exists(ref):
                 raise KeyGone(ref) from None
             raise Tampered("the token does not open what was sealed") from None
         if content_key is None:
-            self._check_marker()
             raise KeyGone(ref)
         return Envelope.open(content_key, rest, ref, aad)
 
     def destroy(self, ref: str) -> None:
-        if not self._token.destroy(self._label, _id(ref)):
-            self._check_marker()
+        self._token.destroy(self._place, _id(ref))
 
     def exists(self, ref: str) -> bool:
-        if self._token.exists(self._label, _id(ref)):
-            return True
-        self._check_marker()
-        return False
+        return self._token.exists(self._place, _id(ref))
 
     def list(self) -> list[str]:
-        found = sorted(identifier.hex() for identifier in self._token.identifiers(self._label))
-        self._check_marker()
-        return found
+        return sorted(identifier.hex() for identifier in self._token.identifiers(self._place))
 
     def has_marker(self) -> bool:
         """Whether this token holds the keys of this keystore."""
-        return bool(self._token.identifiers(self._marker))
+        return self._token.has(self._place.marker)
 
     def make_marker(self) -> None:
-        self._token.make(self._marker, b"marker")
-
-    def _check_marker(self) -> None:
-        """Before "not there" is believed."""
-        if not self.has_marker():
-            self._token.forget()  # perhaps the token has only ended our login
-            raise KeystoreUnavailable("this keystore's keys are no longer in the token")
+        self._token.make(self._place.marker, b"marker")
 
 
 def _id(ref: str) -> bytes:

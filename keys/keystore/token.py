@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from keys.keystore.base import KeystoreClosed, KeystoreUnavailable
 
@@ -33,8 +33,16 @@ class TokenAccess:
     pin: str = field(repr=False)
 
 
+class Place(NamedTuple):
+    """The label of a keystore's keys, and that of the marker: "not there" is believed only where the marker is found
+    under the same login."""
+
+    label: str
+    marker: str
+
+
 class Token:
-    """The keys of one label in a token, by id (bytes). Raises KeystoreClosed, KeystoreUnavailable."""
+    """Keys in a token by label and id (bytes). Raises KeystoreClosed, KeystoreUnavailable."""
 
     def __init__(self, access: TokenAccess) -> None:
         try:
@@ -72,15 +80,15 @@ class Token:
                 self._pkcs11.KeyType.AES, 256, id=identifier, label=label, store=True, template=template
             )
 
-    def encrypt(self, label: str, identifier: bytes, plaintext: bytes, aad: bytes) -> bytes | None:
+    def encrypt(self, place: Place, identifier: bytes, plaintext: bytes, aad: bytes) -> bytes | None:
         """AES-GCM, ``nonce ‖ ciphertext ‖ tag``; None where there is no such key."""
         nonce = os.urandom(NONCE)
-        sealed = self._with_key(label, identifier, lambda key: key.encrypt(plaintext, **self._gcm(nonce, aad)))
+        sealed = self._with_key(place, identifier, lambda key: key.encrypt(plaintext, **self._gcm(nonce, aad)))
         return None if sealed is None else nonce + sealed
 
-    def decrypt(self, label: str, identifier: bytes, sealed: bytes, aad: bytes) -> bytes | None:
+    def decrypt(self, place: Place, identifier: bytes, sealed: bytes, aad: bytes) -> bytes | None:
         """Raises ValueError where it does not authenticate; None where there is no such key."""
-        return self._with_key(label, identifier, lambda key: self._decrypted(key, sealed, aad))
+        return self._with_key(place, identifier, lambda key: self._decrypted(key, sealed, aad))
 
     def _decrypted(self, key: Any, sealed: bytes, aad: bytes) -> bytes:
         """Modules don't agree on what they answer to bytes that a key did not seal; if the same key opens what it seals
@@ -93,29 +101,43 @@ class Token:
                 raise KeystoreUnavailable("the token does not open what it seals") from error
             raise ValueError("does not authenticate") from error
 
-    def destroy(self, label: str, identifier: bytes) -> bool:
-        """C_DestroyObject for every key of that id, and a look that none is left; False where there was none."""
+    def destroy(self, place: Place, identifier: bytes) -> None:
+        """C_DestroyObject for every key of that id, and a look that none is left."""
         with self._turn() as session:
-            found = self._found(session, label, identifier)
-            for key in found:
+            for key in self._found(session, place.label, identifier):
                 key.destroy()
-            if found and self._found(session, label, identifier):
+            if self._found(session, place.label, identifier):
                 raise KeystoreUnavailable("the token still has the key that it was told to destroy")
-        return bool(found)
+            self._check_marker(session, place)
 
-    def identifiers(self, label: str) -> list[bytes]:
-        """The ids of all keys of that label."""
+    def identifiers(self, place: Place) -> list[bytes]:
+        """The ids of all keys."""
         with self._turn() as session:
-            return [bytes(key[self._pkcs11.Attribute.ID]) for key in self._found(session, label)]
+            found = [bytes(key[self._pkcs11.Attribute.ID]) for key in self._found(session, place.label)]
+            self._check_marker(session, place)
+            return found
 
-    def exists(self, label: str, identifier: bytes) -> bool:
-        with self._turn() as session:
-            return bool(self._found(session, label, identifier))
+    def exists(self, place: Place, identifier: bytes) -> bool:
+        return self._with_key(place, identifier, lambda key: b"") is not None
 
-    def _with_key(self, label: str, identifier: bytes, use: Callable[[Any], bytes]) -> bytes | None:
+    def has(self, label: str) -> bool:
+        """Whether there is any key of that label."""
         with self._turn() as session:
-            found = self._found(session, label, identifier)
-            return bytes(use(found[0])) if found else None
+            return bool(self._found(session, label))
+
+    def _with_key(self, place: Place, identifier: bytes, use: Callable[[Any], bytes]) -> bytes | None:
+        with self._turn() as session:
+            found = self._found(session, place.label, identifier)
+            if found:
+                return bytes(use(found[0]))
+            self._check_marker(session, place)
+            return None
+
+    def _check_marker(self, session: Any, place: Place) -> None:
+        """Before "not there" is believed, in the same turn: in the next one another thread may have logged in again."""
+        if not self._found(session, place.marker):
+            self._forget()  # perhaps the token has only ended our login
+            raise KeystoreUnavailable("this keystore's keys are no longer in the token")
 
     def _found(self, session: Any, label: str, identifier: bytes | None = None) -> list[Any]:
         attribute = self._pkcs11.Attribute
@@ -159,12 +181,8 @@ class Token:
         except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange, pkcs11.PinLocked) as error:
             raise KeystoreClosed(f"the token refuses the PIN: {type(error).__name__}") from error
 
-    def forget(self) -> None:
-        """End the session; the next call logs in again."""
-        with self._turn():
-            self._forget()
-
     def _forget(self) -> None:
+        """End the session; the next call logs in again."""
         session, self._session = self._session, None
         if session is not None:
             try:

@@ -1,5 +1,5 @@
-"""The durable record of a session: seed, inbound messages (the first per slot for ever) and outbox, sealed; and the
-journal's high-water mark, which unmasks a database that was rolled back."""
+"""The durable log of a session: seed, inbound messages (the first per slot for ever) and outbox, sealed; and the
+journal's record of it, which unmasks a database that was rolled back."""
 
 import os
 from collections import defaultdict
@@ -8,7 +8,8 @@ from django.db import transaction
 
 from keys.keystore import KeyGone, Tampered, keystore
 from keys.models import ProtocolSession, SessionMessage
-from keys.sessions.lease import Lease
+from keys.sessions.lease import Lease, LeaseLost
+from keys.sessions.records import NOTHING_SENT, SessionRecord, record_read, record_write
 from mpc.hashing import TH
 from mpc.protocol import Frame
 
@@ -22,22 +23,25 @@ class SessionLog:
 
     def __init__(self, session: ProtocolSession, lease: Lease) -> None:
         self._session, self._lease = session, lease
-        self._mark = f"session/{session.id.hex}"
-        marked = keystore().journal.read(self._mark)
+        self._record = record_read(session.id)
         if session.data_key is None:
-            if marked is not None:
+            if self._record is not None and self._record.sent != NOTHING_SENT:
                 raise RolledBack(f"session {session.id}: the database does not know that it had begun")
             self.seed = self._begin()
         else:
             self.seed = self._open(bytes(session.sealed_seed or b""), b"seed")
+            self._named()
         self._stored: dict[bool, dict[int, list[Frame]]] = {True: defaultdict(list), False: defaultdict(list)}
         for row in session.messages.order_by("id"):
             place = (row.outbound, row.round, bytes(row.sender), bytes(row.receiver))
             frame = Frame(row.round, place[2], place[3], self._open(bytes(row.sealed), self._place(*place)))
             self._stored[row.outbound][row.round].append(frame)
-        self._sent = int(marked) if marked is not None else -1
-        if self._sent > max(self._stored[True], default=-1):
+        if self._sent > max(self._stored[True], default=NOTHING_SENT):
             raise RolledBack(f"session {session.id}: sent round {self._sent}, but the database does not know it")
+
+    @property
+    def _sent(self) -> int:
+        return self._record.sent if self._record is not None else NOTHING_SENT
 
     def inbound(self, round: int) -> list[Frame]:
         """The stored messages of a round."""
@@ -54,8 +58,7 @@ class SessionLog:
         elif known != list(frames):
             raise RolledBack(f"session {self._session.id}: the replay of round {round} made other messages")
         if frames and round > self._sent:
-            keystore().journal.replace(self._mark, str(round).encode())
-            self._sent = round
+            self._write(str(self._session.data_key), sent=round)
 
     def receive(self, round: int, frames: list[Frame]) -> None:
         """Store verified inbound frames; one that is stored already keeps its place."""
@@ -63,12 +66,38 @@ class SessionLog:
         self._store([frame for frame in frames if frame.slot not in known], outbound=False)
 
     def _begin(self) -> bytes:
+        """Key, record, row, in this order: whatever a restored database forgets, the record names the key.
+
+        A worker that died in between has sent nothing: its key is destroyed, and another seed is as good. The lease is
+        looked at once the record is known, which is then no later worker's.
+        """
         keys = keystore().keys
+        self._lease.extend()
+        if self._record is not None:
+            keys.destroy(str(self._record.data_key))
         ref, seed = keys.make(), os.urandom(32)
         sealed = keys.wrap(ref, seed, self._aad(b"seed"))
-        self._lease.update(data_key=ref, sealed_seed=sealed)
+        try:
+            self._write(ref, sent=NOTHING_SENT)
+            self._lease.update(data_key=ref, sealed_seed=sealed)
+        except LeaseLost:
+            keys.destroy(ref)
+            raise
         self._session.data_key, self._session.sealed_seed = ref, sealed
         return seed
+
+    def _named(self) -> None:
+        """The record of a session that has begun names its key; an earlier version's does not yet."""
+        ref = str(self._session.data_key)
+        if self._record is None or self._record.data_key is None:
+            self._write(ref, sent=self._sent)
+        elif self._record.data_key != ref:
+            raise RolledBack(f"session {self._session.id}: the database knows another key")
+
+    def _write(self, data_key: str, *, sent: int) -> None:
+        record = SessionRecord(data_key, sent)
+        record_write(self._session.id, record, known=self._record)
+        self._record = record
 
     @transaction.atomic
     def _store(self, frames: list[Frame] | tuple[Frame, ...], *, outbound: bool) -> None:
@@ -99,11 +128,3 @@ class SessionLog:
             return keystore().keys.unwrap(str(self._session.data_key), sealed, self._aad(place))
         except (KeyGone, Tampered) as error:
             raise RolledBack(f"session {self._session.id}: its key is gone") from error
-
-
-def session_material_destroy(session: ProtocolSession) -> None:
-    """Destroy a session's key, then its high-water mark; what the database still holds opens no more. Idempotent."""
-    store = keystore()
-    if session.data_key is not None:
-        store.keys.destroy(session.data_key)
-    store.journal.destroy(f"session/{session.id.hex}")

@@ -20,7 +20,7 @@ from keys.relays import inbox, relay, resolve
 from keys.sessions.evidence import hand_over, record_of
 from keys.sessions.kinds import kind_of, queue_of
 from keys.sessions.lease import Lease, LeaseLost
-from keys.sessions.log import session_material_destroy
+from keys.sessions.records import session_material_destroy
 from keys.sessions.rooms import ROOM_REFUSALS, RoomRefused, join, join_again
 from mpc.errors import Blame
 from relay.client import Joined, RelayRefused, RelayUnavailable
@@ -209,13 +209,14 @@ def session_fail(
     """End a protocol that failed: its key is destroyed, its operation answers the error. True when it had not ended.
 
     ``blame``: who is to blame is recorded with its evidence, which the other parties get too.
-    Without a lease only a session that no worker has begun is ended, which has no key yet. Where its kind has receipts
-    to carry, it goes on as `settling`. Raises LeaseLost: the session's key is then another worker's.
+    Without a lease, which any process may do, only a session that no worker has begun is ended: it has no key yet, or
+    one of which a restored database knows nothing, and that the reconciliation destroys. Where its kind has receipts to
+    carry, it goes on as `settling`. Raises LeaseLost: the session's key is then another worker's.
     """
     if lease is not None:
         lease.extend()
     session = ProtocolSession.objects.select_related("share__identity", "operation").get(id=session_id)
-    if lease is not None and session.data_key is not None:
+    if lease is not None and kind_of(session).durable:  # also where the row names no key: it may have been rolled back
         session_material_destroy(session)
     guard = Q(fence=lease.fence) if lease else Q(state__in=UNSTARTED, lease_until=None)
     ended: dict[str, Any] = {"state": State.FAILED, "finished_at": Now(), "lease_until": None, "fence": F("fence") + 1}

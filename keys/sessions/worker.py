@@ -15,7 +15,8 @@ from keys.sessions.carrier import SETTLED, carry
 from keys.sessions.driver import Driver, Parked, Refused, TimedOut
 from keys.sessions.kinds import SessionKind, kind_of, kinds_of
 from keys.sessions.lease import Lease, LeaseLost, claim
-from keys.sessions.log import RolledBack, session_material_destroy
+from keys.sessions.log import RolledBack
+from keys.sessions.records import session_material_destroy
 from keys.sessions.services import leave, session_fail, signer_lost
 from keys.shares import ShareUnusable
 from mpc.errors import Abort, Blame, ProtocolError

@@ -113,6 +113,20 @@ def test_the_chain_alone_names_the_first_bad_event(events: list[Event], case: At
     assert refused.value.returncode == 1
 
 
+@pytest.mark.parametrize("size", [2, 3, 1000])
+@pytest.mark.parametrize("twice", [2, 3, 5])
+def test_an_event_that_stands_there_twice_is_named_wherever_chunks_end(
+    events: list[Event], monkeypatch: pytest.MonkeyPatch, size: int, twice: int
+) -> None:
+    monkeypatch.setattr(log, "_CHUNK", size)
+    verify()
+    copy = INSERT.format(seq=twice, previous="previous", hash="hash") + f" WHERE seq = {twice}"
+    keys = ", ".join(f"DROP CONSTRAINT audit_event_{name}" for name in ("pkey", "hash_key"))
+    as_owner(f"ALTER TABLE audit_event {keys}", copy)
+    with pytest.raises(CommandError, match=f"event {twice + 1}: {MISSING}"):
+        verify()
+
+
 def test_an_event_rewritten_with_its_own_hash_is_betrayed_by_the_next_one(events: list[Event]) -> None:
     as_owner(f"{UPDATE} actor = 'admin' WHERE seq = 3")
     changed = Event.objects.get(seq=3).entry

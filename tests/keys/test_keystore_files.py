@@ -154,6 +154,77 @@ def test_every_write_is_flushed_to_file_and_directory_before_it_returns(
     assert calls == ["fsync", "fsync", "unlink", "fsync directory"], "the beginning first"
 
 
+def test_what_a_dead_writer_left_is_overwritten(root: Path, store: FileKeystore) -> None:
+    """A rotation that was killed: a data key sealed anew, under no other name."""
+    left = root / "keys" / f"new~{'0' * 32}~{'0' * 16}"
+    left.write_bytes(b"a sealed data key")
+    os.utime(left, (time.time() - 3600,) * 2)
+    with left.open("rb") as still:
+        FileKeystore(root, MasterKeys(MASTER))
+        assert still.read() == bytes(17)
+    assert [path.name for path in (root / "keys").iterdir()] == store.keys.list() == []
+
+
+def test_a_dead_writers_second_name_of_a_live_file_is_unlinked_only(root: Path, store: FileKeystore) -> None:
+    """It died between link and unlink."""
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, b"secret", b"")
+    left = root / "keys" / f"new~{ref}~{'0' * 16}"
+    left.hardlink_to(root / "keys" / ref)
+    os.utime(left, (time.time() - 3600,) * 2)
+    FileKeystore(root, MasterKeys(MASTER))
+    assert not left.exists()
+    assert store.keys.unwrap(ref, sealed, b"") == b"secret"
+
+
+def test_a_frozen_writer_does_not_link_what_was_overwritten(
+    root: Path, store: FileKeystore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wakes just as another process takes its file for a dead one's."""
+    left = root / "journal" / f"new~a~{'0' * 16}"
+    left.write_bytes(b"half")
+    os.utime(left, (time.time() - 3600,) * 2)
+    fstat, linked = os.fstat, []
+
+    def wakes(fd: int) -> os.stat_result:
+        found = fstat(fd)
+        if found.st_size == 4 and not linked:
+            linked.append(True)
+            with pytest.raises(FileNotFoundError):
+                os.link(left, root / "journal" / "a")
+        return found
+
+    monkeypatch.setattr(os, "fstat", wakes)
+    FileKeystore(root, MasterKeys(MASTER))
+    assert linked
+    assert store.journal.list("") == []
+
+
+@pytest.mark.parametrize("fails", ["link", "rename", "unlink"])
+def test_a_write_that_fails_leaves_nothing_that_opens(
+    root: Path, store: FileKeystore, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """What it had written is overwritten, if it was not in its place already."""
+    real, held = getattr(os, fails), []
+    place = root / "journal"
+
+    def refuses(*args: object, **kwargs: object) -> None:
+        if not held:
+            [temporary] = place.glob("new~*")
+            held.append(temporary.open("rb"))
+            raise OSError(5, "Input/output error")
+        real(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, fails, refuses)
+        with pytest.raises(KeystoreUnavailable):
+            (store.journal.replace if fails == "rename" else store.journal.create)("a", b"1")
+    with held[0] as still:
+        assert (not any(still.read())) is (fails != "unlink")
+    assert list(place.glob("new~*")) == []
+    assert store.journal.read("a") == (b"1" if fails == "unlink" else None)
+
+
 def test_leftovers_of_a_dead_writer_are_removed_but_not_those_of_a_live_one(root: Path, store: FileKeystore) -> None:
     old, fresh = root / "keys" / "new~old", root / "keys" / "new~fresh"
     old.write_bytes(b"half")

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pkcs11
 import pytest
@@ -69,6 +71,31 @@ def test_a_token_that_ended_the_login_does_not_look_like_an_empty_one(place: Pkc
     with pytest.raises(KeystoreUnavailable, match="no longer in the token"):
         store.keys.exists(ref)
     assert store.keys.exists(ref), "logged in again"
+
+
+@pytest.mark.parametrize("call", ["exists", "destroy", "wrap", "unwrap", "list"])
+def test_a_key_is_looked_for_and_believed_gone_under_one_login(
+    place: Pkcs11, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The token ended the login, and after our turn another thread logs in again."""
+    store = place.open()
+    ref = store.keys.make()
+    sealed = store.keys.wrap(ref, SECRET, b"")
+    arguments = {"wrap": (ref, SECRET, b""), "unwrap": (ref, sealed, b""), "list": ()}.get(call, (ref,))
+    turn = Token._turn
+
+    @contextmanager
+    def taken_in_turns(token: Token) -> Iterator[Any]:
+        with turn(token) as session:
+            yield session
+        token._forget()
+
+    logout(store)
+    with monkeypatch.context() as patch:
+        patch.setattr(Token, "_turn", taken_in_turns)
+        with pytest.raises(KeystoreUnavailable, match="no longer in the token"):
+            getattr(store.keys, call)(*arguments)
+    assert store.keys.unwrap(ref, sealed, b"") == SECRET
 
 
 def logout(store: Keystore) -> None:

@@ -1,11 +1,15 @@
 """Long calls: waiting, preferring not to, giving up, and being told how it went."""
 
+import socket
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import BoundedSemaphore, Thread
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection
 from django.utils import timezone
 
@@ -187,3 +191,19 @@ def test_calls_that_were_done_at_once_are_listed_with_their_answers(admin: Api) 
     [line] = admin.call("GET /operations").json()["results"]
     assert (line["action"], line["state"]) == ("create-user", "done")
     assert line["result"] == {"user_id": made["user_id"]}
+
+
+def test_a_redis_that_has_vanished_holds_no_call_for_ever(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and answers nothing, as a host does that is gone."""
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor() as pool:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        settings.VERTEX_SYNC_TIMEOUT = settings.VERTEX_RULE_TIMEOUT = 0.1
+        monkeypatch.setattr(operations, "_LATE", 0.1)
+        operations._blocking.cache_clear()
+        try:
+            waiting = pool.submit(operations.wait_for, uuid.uuid4(), seconds=0.1)
+            with pytest.raises(redis.TimeoutError):
+                waiting.result(timeout=10)
+        finally:
+            silent.close()  # who still waits sees its connection end
+            operations._blocking.cache_clear()

@@ -96,6 +96,41 @@ def test_of_two_workers_that_store_one_share_one_wins(party: Party, monkeypatch:
     assert len(keystore().keys.list()) == 2 + 3, "two identities, share, two pairs: nothing of the loser is left"
 
 
+def test_a_share_that_was_written_twice_on_its_way_is_kept(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What carries the call to the keystore repeats it: the second one finds the first one's record."""
+    journal = keystore().journal
+    create = journal.create
+
+    def twice(name: str, data: bytes) -> None:
+        create(name, data)
+        create(name, data)
+
+    monkeypatch.setattr(journal, "create", twice)
+    row, changed = share_row_from_journal(keep(party))
+    assert changed
+    assert share_open(row).encode() == result().share.encode()
+    assert len(pairs_open(row)) == 2
+
+
+@pytest.mark.parametrize(("state", "kept"), [("created", True), ("erased", False), ("discarded", False)])
+def test_an_erased_share_is_not_written_again_by_a_worker_that_was_frozen(
+    party: Party, monkeypatch: pytest.MonkeyPatch, state: str, kept: bool
+) -> None:
+    """Another one stored it, and it was erased, between the look into the journal and the write."""
+    late = party.share
+    before = set(keystore().keys.list())
+    KeyShare.objects.filter(id=party.key_id).update(state=state)
+    made = result()
+    arguments = {"share": made.share, "pairs": made.pairs, "digest": made.digest, "extra": {}}
+    if kept:
+        assert share_keep(key=late, **arguments)["gid"] == made.gid.hex()
+        return
+    with pytest.raises(ShareUnusable, match=state):
+        share_keep(key=late, **arguments)
+    assert set(keystore().keys.list()) == before
+    assert keystore().journal.list("share/") == []
+
+
 def test_a_row_that_the_database_lost_is_made_again(party: Party) -> None:
     stored(party)
     PairState.objects.all().delete()

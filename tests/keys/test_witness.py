@@ -15,7 +15,7 @@ from audit.models import Event
 from audit.selectors import chain_head
 from audit.services import record
 from keys import node, receipts, witness
-from keys.keystore import keystore
+from keys.keystore import KeystoreUnavailable, keystore
 from keys.models import PeerHead, Receipt
 from keys.sessions import services
 from mpc.identity import encode_keygen_id
@@ -211,6 +211,37 @@ def test_shared_heads_are_counted_in_the_journal(vertex: Vertex) -> None:
     assert keystore().journal.read(witness.RECORD) is not None
     assert witness.check_own()
     assert cuts() == []
+
+
+def test_a_worker_that_was_frozen_does_not_set_the_count_back(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had read the last head when its connection was lost, and with it the lock."""
+    happen()
+    witness.share()
+    held, end = chain_head(), witness.chain_head
+
+    def frozen() -> tuple[int, bytes]:
+        monkeypatch.setattr(witness, "chain_head", end)
+        happen()
+        witness.share()
+        witness.share()
+        return held
+
+    monkeypatch.setattr(witness, "chain_head", frozen)
+    with pytest.raises(KeystoreUnavailable, match="another worker"):
+        witness.share()
+    assert witness.share()[2] == 4
+    assert cuts() == []
+
+
+def test_a_count_that_was_carried_twice_is_counted_once(vertex: Vertex, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap = keystore().journal.swap
+
+    def twice(*args: Any) -> None:
+        swap(*args)
+        swap(*args)
+
+    monkeypatch.setattr(keystore().journal, "swap", twice)
+    assert [witness.share()[2] for _ in range(2)] == [1, 2]
 
 
 def test_a_head_is_not_shared_of_what_is_not_committed(vertex: Vertex) -> None:

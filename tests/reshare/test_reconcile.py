@@ -259,6 +259,24 @@ def test_a_database_of_between_the_promise_and_the_store_gets_the_new_share_back
     assert [attempt.said(name).count("STORED") for name in "abc"] == [1] * 3
 
 
+def test_a_session_that_the_database_forgot_is_destroyed_before_anything_can_be_attested(said: list[bool]) -> None:
+    """Its seed follows from the key and any later copy of the database, and from it what was dealt: the old share."""
+    attempt = Attempt().stored()
+    ref = keystore().keys.make()
+    keystore().journal.create(f"session/{'5e' * 16}", f"{ref} 1".encode())
+    attempt.confirm("ab")
+    destroyed: list[bool] = []
+
+    def advance(*_: Any) -> None:
+        destroyed.append(not keystore().keys.exists(ref))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconcile, "advance", advance)
+        reconcile.reconcile()
+    assert destroyed == [True] * 3
+    assert keystore().journal.list("session/") == []
+
+
 def test_one_at_a_time(said: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     """`listen` asks again while the first is still at it: in this process, or in another worker."""
     begun: list[int] = []
