@@ -9,7 +9,7 @@ from django.db import transaction
 
 from keys import receipts
 from keys.keystore import keystore
-from keys.models import Statement
+from reshare import statements
 
 
 class Of(StrEnum):
@@ -38,11 +38,11 @@ def write(of: Of, *, identity: bytes, gid: bytes, rid: bytes) -> None:
     """Keep what is held now, durable on return; `gid` is the old sharing's. Less than what stands there about the same
     attempt does not replace it: a party may know of a commit from its journal alone."""
     made_of = tuple(encoded for encoded, receipt in receipts.held(rid) if receipt.kind == _MADE_OF[of])
-    statement = Statement.objects.filter(subject=rid).first()
+    preimage = statements.held(rid)
     known = read(of, identity, gid)
-    if statement is None or (known is not None and known.rid == rid and set(made_of) <= set(known.receipts)):
+    if preimage is None or (known is not None and known.rid == rid and set(made_of) <= set(known.receipts)):
         return
-    entry = Certificate(rid, made_of, bytes(statement.preimage))
+    entry = Certificate(rid, made_of, preimage)
     keystore().journal.replace(_name(of, identity, gid), msgspec.msgpack.encode(entry))
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from audit import services as audit
 from keys import clock, receipts
-from keys.models import KeyShare, Statement
+from keys.models import KeyShare
 from keys.receipts import Bundle
 from mpc.errors import ProtocolError
 from mpc.reshare import HelloComplete, ReshareStatement, rid_of
@@ -20,10 +20,9 @@ from vertex.errors import ApiError
 
 def bundle_of(rid: bytes) -> Bundle:
     """Everything that this vertex holds about an attempt, and what its old parties have promised to others."""
-    statement = Statement.objects.filter(subject=rid).first()
     row = Reshare.objects.filter(rid=rid).first()
     known = receipts.held(rid) + (elsewhere.promises(row) if row is not None else [])
-    return Bundle([encoded for encoded, _ in known], bytes(statement.preimage) if statement else None)
+    return Bundle([encoded for encoded, _ in known], statements.held(rid))
 
 
 def receive(*, rid: bytes, bundle: Bundle, actor: str) -> int:

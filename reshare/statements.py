@@ -32,6 +32,15 @@ def of(row: Reshare) -> ReshareStatement | None:
     return verified(bytes(kept.preimage)) if kept is not None else None
 
 
+def held(rid: bytes) -> bytes | None:
+    """The preimage of an attempt: of the digest that a row here names, if there is one. Others of the same rid verify
+    too, and mean nothing then: whoever took part can make one."""
+    named = Reshare.objects.filter(rid=rid, digest__isnull=False).values("digest")
+    about = Statement.objects.filter(subject=rid)
+    kept = about.filter(digest__in=named).first() or about.first()
+    return bytes(kept.preimage) if kept is not None else None
+
+
 def public_share(statement: ReshareStatement, party: bytes) -> bytes | None:
     """A new party's public share (33 bytes)."""
     if party not in statement.new_identities:

@@ -6,9 +6,9 @@ import pytest
 
 from keys import receipts
 from mpc.wire import MAX_K
-from reshare import acceptor, decisions
+from reshare import acceptor, certificates, decisions
 from reshare.hellos import highest_k
-from reshare.receiving import receive
+from reshare.receiving import bundle_of, receive
 from reshare.rule.types import Ballot
 from tests.life import Vertex
 from tests.mpc.simulator import identity, key
@@ -105,3 +105,17 @@ def test_a_hello_says_no_number_that_only_a_liar_has_seen(heard: int, says: int)
     attempt = Attempt().stored()
     lie(attempt, "PROMISED", k=heard, **CARRYING)
     assert highest_k(attempt.row("a")) == says
+
+
+def test_of_two_preimages_of_an_attempt_the_one_counts_that_was_made_here() -> None:
+    """Another was kept first; a certificate or a bundle with it would show nothing."""
+    attempt = Attempt()
+    receipts.keep_statement(subject=attempt.rid, digest=bytes(32), preimage=b"another, that verifies as well")
+    attempt.stored()
+    assert bundle_of(attempt.rid).preimage == attempt.result("a").preimage
+    attempt.confirm("ab")
+    for _ in range(2):
+        attempt.advance("ab")
+    certificate = certificates.read(certificates.Of.COMMIT, public("a"), attempt.hello.gid)
+    assert certificate is not None
+    assert certificate.preimage == attempt.result("a").preimage
