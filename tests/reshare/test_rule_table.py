@@ -150,7 +150,6 @@ CASES: list[tuple[str, View, set[str]]] = [
         view(receipts=SUPERSEDING | said(Kind.DELETED, A), acceptor=CARRIER, **OVER),
         {"accept completed", "announce"},
     ),
-    ("a stored share that is gone is not proved again", view(D, acceptor=Acceptor(said=frozenset(STORED))), set()),
     (
         "a user gives up an active share",
         view(attempts=(), old=Old.ACTIVE, orders=orders(OrderKind.DELETE)),
@@ -242,6 +241,16 @@ def test_a_proposal_stands_until_a_higher_promise_is_heard() -> None:
 
 def test_lost_receipts_are_issued_again_word_for_word() -> None:
     assert move(view(acceptor=CONFIRMED), "reissue").steps == tuple(Send(r) for r in said(Kind.CONFIRMED, A))
+
+
+@pytest.mark.parametrize(
+    ("known", "again"),
+    [(QUARANTINED, True), (PARKED, True), ({"new_keys": frozenset({RID})}, False), ({}, False)],
+    ids=["here", "parked", "without its row yet", "gone"],
+)
+def test_a_lost_stored_is_issued_again_where_its_share_can_be_proved(known: dict[str, Any], again: bool) -> None:
+    seen = view(D, acceptor=Acceptor(said=frozenset(said(Kind.STORED, D))), **known)
+    assert ("reissue" in names(seen)) is again
 
 
 def test_a_restored_keystore_adopts_and_then_waits_for_its_operator() -> None:
