@@ -142,7 +142,9 @@ def share_quarantined() -> Act:
     result = key(OLD, 2)[public("a")]
     KeyShare.objects.filter(id=share.id).update(state="created", gid=None, sealed_share=None, data_key=None)
     begun = session("keygen", KeyShare.objects.get(id=share.id))
-    return lambda: keygen.KeygenKind().finish(begun, Lease(begun.id, 0), result)
+    lease = Lease(begun.id, 0)
+    lease.extend()  # as it is again when the share is stored
+    return lambda: keygen.KeygenKind().finish(begun, lease, result)
 
 
 def share_active() -> Act:
