@@ -14,7 +14,7 @@ NAMED, STALLED, DONE = Verdict.NAMED, Verdict.STALLED, Verdict.DONE
 NOT_SIGNED = "the signature of the old quorum's description does not cover it: the hello is dropped"
 NOT_PARSED = "who is admitted is read from it: the hello is dropped"
 FREE_D = "who was told no number of deletions takes the number of who was"
-FREE_K = "attempts are numbered from the highest that anybody has seen"
+FREE_K = "attempts are numbered from the highest that any old party has seen, within reason"
 OPAQUE = "receipts are opaque here: whoever drives the protocol verifies them"
 
 # Of the old quorum the description's signature speaks; that of a lie that is signed, test_reshare_attacks.py.
@@ -77,6 +77,9 @@ JOINERS = {
     "0 broadcast fields": Row(STALLED, NOT_PARSED, but={"another's": DONE}, same={"an earlier one"}),
     "0 broadcast fields.scheme": Row(NAMED),
     "0 broadcast extra": Row(STALLED, NOT_PARSED, but={"another's": DONE}, same={"an earlier one"}),
+    "0 broadcast extra.highest_k": Row(
+        DONE, "a joiner has seen no attempt, and numbers none", but={"too large": STALLED}
+    ),
     "0 broadcast extra.description": Row(DONE, NO_WORD, same={"cut", "empty", "an earlier one"}),
     "1 broadcast commitment": Row(BLAMED, same={"cut", "empty", "an earlier one"}),
 }
