@@ -149,9 +149,10 @@ def share_keep(
             if entry is None or json.loads(entry)["data_key"] != ref:  # another worker was faster: its share is the one
                 _keys_destroy(record)
                 return share_keep(key=key, share=share, pairs=pairs, digest=digest, extra=extra, banned=banned)
-        # Whoever was frozen since it looked into the journal may find there the place of an erased share.
+        # Whoever was frozen since it looked into the journal may find there the place of an erased share. While the
+        # share lives, the record is one that another worker has found here and goes by: nothing of it is destroyed.
         state = KeyShare.objects.filter(id=key.id).values_list("state", flat=True).first()
-        if state not in (None, State.CREATED, State.QUARANTINED):
+        if state in (State.SUPERSEDED, State.ERASED, State.DISCARDED):
             _keys_destroy(record)
             journal.destroy(name)
             raise ShareUnusable(f"the share of key {key.id} was stored before, and is {state}")

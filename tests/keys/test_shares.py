@@ -1,5 +1,6 @@
 """Shares at rest: stored once, bound to what they are, read back, and erased so that each check holds."""
 
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -129,6 +130,27 @@ def test_an_erased_share_is_not_written_again_by_a_worker_that_was_frozen(
         share_keep(key=late, **arguments)
     assert set(keystore().keys.list()) == before
     assert keystore().journal.list("share/") == []
+
+
+@pytest.mark.parametrize("state", ["quarantined", "active", "retiring", "parked"])
+def test_a_worker_that_was_frozen_after_its_write_destroys_no_share_that_another_goes_by(
+    party: Party, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The next worker finds the record, makes the row from it and goes on, before the first one looks at the row."""
+    journal = keystore().journal
+    create = journal.create
+
+    def adopted(name: str, data: bytes) -> None:
+        create(name, data)
+        share_row_from_journal(json.loads(data))
+        KeyShare.objects.filter(id=party.key_id).update(state=state)
+
+    monkeypatch.setattr(journal, "create", adopted)
+    keep(party)
+    row = KeyShare.objects.select_related("identity").get(id=party.key_id)
+    assert share_open(row).encode() == result().share.encode()
+    assert len(pairs_open(row)) == 2
+    assert journal_entry(row) is not None
 
 
 def test_a_row_that_the_database_lost_is_made_again(party: Party) -> None:
