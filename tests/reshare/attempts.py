@@ -155,6 +155,17 @@ class Attempt:
         return str(share.state) if share is not None else None
 
 
+def signed(attempt: Attempt, who: str, kind: str, **changed: Any) -> bytes:
+    """A receipt that a party signs about an attempt, whatever its journal says."""
+    fields: dict[str, Any] = {
+        "subject": attempt.rid,
+        "gid": attempt.hello.gid,
+        "k": attempt.hello.k,
+        "digest": attempt.result("a").digest,
+    }
+    return receipts.issue(identity(who), kind=kind, **fields | changed)
+
+
 def old_states() -> list[str]:
     """States of the old shares of a, b and c."""
     return [str(old_share(name).state) for name in OLD]

@@ -11,8 +11,8 @@ from reshare.hellos import highest_k
 from reshare.receiving import bundle_of, receive
 from reshare.rule.types import Ballot
 from tests.life import Vertex
-from tests.mpc.simulator import identity, key
-from tests.reshare.attempts import OLD, Attempt, check_invariants, old_quorum, old_states, public
+from tests.mpc.simulator import key
+from tests.reshare.attempts import OLD, Attempt, check_invariants, old_quorum, old_states, public, signed
 
 LIAR = "c"
 CARRYING: dict[str, Any] = {"digest": b"", "body": {"mode": "carrying", "accepted": None}}
@@ -24,14 +24,8 @@ def quorum(vertex: Vertex) -> None:
 
 
 def lie(attempt: Attempt, kind: str, **changed: Any) -> None:
-    fields: dict[str, Any] = {
-        "subject": attempt.rid,
-        "gid": attempt.hello.gid,
-        "k": attempt.hello.k,
-        "digest": attempt.result("a").digest,
-    }
-    signed = receipts.issue(identity(LIAR), kind=kind, **fields | changed)
-    receive(rid=attempt.rid, bundle=receipts.Bundle([signed], None), actor="admin")
+    bundle = receipts.Bundle([signed(attempt, LIAR, kind, **changed)], None)
+    receive(rid=attempt.rid, bundle=bundle, actor="admin")
 
 
 def finish(attempt: Attempt) -> None:

@@ -17,8 +17,8 @@ from reshare.executor import advance
 from reshare.models import Reshare
 from reshare.receiving import bundle_of, receive
 from tests.life import Vertex
-from tests.mpc.simulator import flipped, identity
-from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public
+from tests.mpc.simulator import flipped
+from tests.reshare.attempts import Attempt, check_invariants, old_quorum, old_share, old_states, public, signed
 from vertex.errors import ApiError
 
 
@@ -28,13 +28,7 @@ def key(vertex: Vertex) -> None:
 
 
 def said(attempt: Attempt, who: str = "a", kind: str = "CONFIRMED", **changed: Any) -> bytes:
-    fields: dict[str, Any] = {
-        "subject": attempt.rid,
-        "gid": attempt.hello.gid,
-        "k": attempt.hello.k,
-        "digest": attempt.result("a").digest,
-    }
-    return receipts.issue(identity(who), kind=kind, **fields | changed)
+    return signed(attempt, who, kind, **changed)
 
 
 def refused(attempt: Attempt, bundle: Bundle, rid: bytes | None = None) -> str:

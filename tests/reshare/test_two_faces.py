@@ -16,8 +16,7 @@ from reshare.outcome import RESTORED
 from reshare.receiving import bundle_of, receive
 from reshare.rule.types import Acceptor
 from tests.life import Vertex
-from tests.mpc.simulator import identity
-from tests.reshare.attempts import OLD, Attempt, check_invariants, old_quorum, old_share, old_states, public
+from tests.reshare.attempts import OLD, Attempt, check_invariants, old_quorum, old_share, old_states, public, signed
 from vertex.errors import ApiError
 
 
@@ -28,13 +27,7 @@ def key(vertex: Vertex) -> None:
 
 def lie(attempt: Attempt, who: str, kind: str, **changed: Any) -> bytes:
     """A receipt that its party signed and its journal knows nothing of."""
-    fields: dict[str, Any] = {
-        "subject": attempt.rid,
-        "gid": attempt.hello.gid,
-        "k": attempt.hello.k,
-        "digest": attempt.result("a").digest,
-    }
-    encoded = receipts.issue(identity(who), kind=kind, **fields | changed)
+    encoded = signed(attempt, who, kind, **changed)
     receive(rid=attempt.rid, bundle=receipts.Bundle([encoded], None), actor="admin")
     return encoded
 
